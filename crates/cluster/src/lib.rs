@@ -1,0 +1,1 @@
+//! Gets and starts real servers for tests and demo: etcd, kube-apiserver, Vault and its agent.

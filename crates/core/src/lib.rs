@@ -1,0 +1,1 @@
+//! Keys, identity, envelope, promotion and health of a Kubernetes KMS plugin: everything that needs no I/O.

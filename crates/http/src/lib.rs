@@ -1,0 +1,1 @@
+//! One HTTPS client: CA bundles, client certificates, per-phase deadlines, body limits, proxy.

@@ -1,0 +1,1 @@
+//! The gRPC server on the Unix socket, the authority filter in front of it, and the admin HTTP endpoint.

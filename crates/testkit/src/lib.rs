@@ -1,0 +1,1 @@
+//! The provider contract suite, a fake provider, and a scripted HTTPS server.

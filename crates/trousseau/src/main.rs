@@ -1,0 +1,2 @@
+//! Trousseau.
+fn main() {}
