@@ -1,1 +1,29 @@
-//! Gets and starts real servers for tests and demo: etcd, kube-apiserver, Vault and its agent.
+//! Gets and starts real servers for tests and demo: etcd, kube-apiserver, Vault and its agent. Asserts nothing.
+//!
+//! [`Server`] finds a binary, or builds it from source in a pinned version. [`Etcd`], [`ApiServer`], [`Vault`] and
+//! [`VaultAgent`] start one on loopback, with ports chosen here and everything they write in a folder of the caller's;
+//! dropping such a handle ends the process, and so does the end of the program that holds it. Every call blocks, for a
+//! bounded time. Errors say what failed, on what, and what to do next, with the end of the server's log.
+
+mod api_server;
+mod artifact;
+mod build;
+/// The cache folder for what is built once.
+pub mod cache;
+mod etcd;
+mod http;
+mod kubectl;
+mod port;
+mod process;
+mod vault;
+mod vault_agent;
+/// Bounded waiting.
+pub mod wait;
+
+pub use api_server::{ApiServer, ApiServerConfig, Readyz};
+pub use artifact::{Binary, Origin, Server};
+pub use etcd::Etcd;
+pub use port::free_port;
+pub use process::Process;
+pub use vault::{AppRole, Vault, VaultConfig};
+pub use vault_agent::{SEEDS_TEMPLATE, VaultAgent};

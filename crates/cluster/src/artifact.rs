@@ -1,0 +1,195 @@
+//! Which servers there are, in which version, and where their binaries come from.
+
+use std::collections::HashMap;
+use std::env;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, Result, bail};
+
+use crate::build::{self, Module};
+use crate::cache;
+
+/// A server (or its client) that tests and the demo run as a real process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Server {
+    /// etcd, the store of the API server.
+    Etcd,
+    /// kube-apiserver.
+    KubeApiserver,
+    /// kubectl, through which every API call is made.
+    Kubectl,
+    /// HashiCorp Vault, server and agent. Licence BUSL 1.1: run in tests, never linked or shipped.
+    Vault,
+}
+
+/// Where a binary was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Named by the environment variable [`Server::variable`].
+    Variable,
+    /// A folder of `PATH`.
+    Path,
+    /// The cache: built from source in the pinned version, now or earlier.
+    Cache,
+}
+
+/// A binary that can be run.
+#[derive(Clone, Debug)]
+pub struct Binary {
+    /// The file.
+    pub path: PathBuf,
+    /// Where it was found.
+    pub origin: Origin,
+}
+
+impl Server {
+    /// All of them, quickest to build first.
+    pub const ALL: [Self; 4] = [Self::Etcd, Self::Kubectl, Self::KubeApiserver, Self::Vault];
+
+    /// The name of the binary.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Etcd => "etcd",
+            Self::KubeApiserver => "kube-apiserver",
+            Self::Kubectl => "kubectl",
+            Self::Vault => "vault",
+        }
+    }
+
+    /// The environment variable that names a binary to use instead of any other.
+    pub fn variable(self) -> &'static str {
+        match self {
+            Self::Etcd => "TROUSSEAU_ETCD",
+            Self::KubeApiserver => "TROUSSEAU_KUBE_APISERVER",
+            Self::Kubectl => "TROUSSEAU_KUBECTL",
+            Self::Vault => "TROUSSEAU_VAULT",
+        }
+    }
+
+    /// The binary's path: see [`Server::get`].
+    pub fn path(self) -> Result<PathBuf> {
+        Ok(self.get()?.path)
+    }
+
+    /// Finds the binary, or builds it: the environment variable wins, then `PATH`, then the cache, then a build.
+    ///
+    /// A build needs Go, the network and up to ten minutes; progress goes to stderr. One build runs at a time, in this
+    /// process and in others. The answer is remembered for the life of the process. Fails when the variable names no
+    /// executable file, or when the build fails.
+    pub fn get(self) -> Result<Binary> {
+        static FOUND: Mutex<Option<HashMap<Server, Binary>>> = Mutex::new(None);
+        let mut found = FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = found.get_or_insert_default();
+        if let Some(binary) = found.get(&self) {
+            return Ok(binary.clone());
+        }
+        let binary = self.locate()?;
+        found.insert(self, binary.clone());
+        Ok(binary)
+    }
+
+    /// What a binary says about its version: the first line.
+    pub fn version(self, binary: &Path) -> Result<String> {
+        let args: &[&str] = match self {
+            Self::Etcd | Self::KubeApiserver => &["--version"],
+            Self::Kubectl => &["version", "--client"],
+            Self::Vault => &["version"],
+        };
+        let output =
+            Command::new(binary).args(args).output().with_context(|| format!("run {} {args:?}", binary.display()))?;
+        if !output.status.success() {
+            bail!("{} {args:?}: {}; is it {}?", binary.display(), output.status, self.name());
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned())
+    }
+
+    fn locate(self) -> Result<Binary> {
+        if let Some(path) = env::var_os(self.variable()).filter(|value| !value.is_empty()).map(PathBuf::from) {
+            if !is_executable(&path) {
+                bail!("{} names {}, which is no executable file; correct or unset it", self.variable(), path.display());
+            }
+            return Ok(Binary { path, origin: Origin::Variable });
+        }
+        if let Some(path) = search_path(self.name()) {
+            eprintln!("{}: {} ({})", self.name(), path.display(), self.version(&path)?);
+            return Ok(Binary { path, origin: Origin::Path });
+        }
+        let module = self.module();
+        let remedy = format!("or set {} to a binary of yours", self.variable());
+        let path =
+            cache::install("servers", &module.file_name(), |folder| build::go(&module, folder)).context(remedy)?;
+        Ok(Binary { path, origin: Origin::Cache })
+    }
+
+    fn module(self) -> Module {
+        const KUBERNETES: (&str, &str) =
+            (include_str!("../modules/kubernetes/go.mod"), include_str!("../modules/kubernetes/go.sum"));
+        const STRIP: &str = "-ldflags=-s -w";
+        const KUBERNETES_VERSION: &str = "-ldflags=-s -w \
+            -X k8s.io/component-base/version.gitVersion=v1.37.2 -X k8s.io/component-base/version.gitMajor=1 \
+            -X k8s.io/component-base/version.gitMinor=37 -X k8s.io/component-base/version.gitTreeState=clean";
+        let (version, package, flags, (go_mod, go_sum)): (_, _, &'static [&'static str], _) = match self {
+            Self::Etcd => (
+                "3.6.14",
+                "go.etcd.io/etcd/server/v3",
+                &[STRIP],
+                (include_str!("../modules/etcd/go.mod"), include_str!("../modules/etcd/go.sum")),
+            ),
+            Self::KubeApiserver => {
+                ("1.37.2", "k8s.io/kubernetes/cmd/kube-apiserver", &[KUBERNETES_VERSION], KUBERNETES)
+            }
+            Self::Kubectl => ("1.37.2", "k8s.io/kubernetes/cmd/kubectl", &[KUBERNETES_VERSION], KUBERNETES),
+            Self::Vault => (
+                "1.21.0",
+                "github.com/hashicorp/vault",
+                &["-tags=minimal", STRIP],
+                (include_str!("../modules/vault/go.mod"), include_str!("../modules/vault/go.sum")),
+            ),
+        };
+        Module { name: self.name(), version, package, flags, go_mod, go_sum }
+    }
+}
+
+pub(crate) fn search_path(name: &str) -> Option<PathBuf> {
+    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| is_executable(path))
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_module_requires_the_version_in_its_name() {
+        for server in Server::ALL {
+            let module = server.module();
+            let line = module.go_mod.lines().find(|line| line.starts_with("require ")).unwrap();
+            assert!(line.ends_with(&format!(" v{}", module.version)), "{line} against {}", module.version);
+            let hashed = format!("{} v{} h1:", line.split(' ').nth(1).unwrap(), module.version);
+            assert!(module.go_sum.contains(&hashed), "{hashed} is missing in go.sum");
+            if module.flags.concat().contains("gitVersion") {
+                assert!(module.flags.concat().contains(&format!("gitVersion=v{} ", module.version)));
+            }
+        }
+    }
+
+    #[test]
+    fn file_names_tell_version_and_recipe() {
+        let names = Server::ALL.map(|server| server.module().file_name());
+        assert!(names[0].starts_with("etcd-3.6.14-"), "{}", names[0]);
+        assert_ne!(names[1].rsplit('-').next(), names[3].rsplit('-').next());
+    }
+
+    #[test]
+    fn only_executable_files_count() {
+        assert!(search_path("sh").is_some());
+        assert!(search_path("no-such-program").is_none());
+        assert!(!is_executable(Path::new("/etc/passwd")) && !is_executable(Path::new("/usr")));
+    }
+}
