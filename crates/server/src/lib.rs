@@ -1,1 +1,3 @@
 //! The gRPC server on the Unix socket, the authority filter in front of it, and the admin HTTP endpoint.
+
+pub mod authority;
