@@ -1,1 +1,34 @@
 //! Keys, identity, envelope, promotion and health of a Kubernetes KMS plugin: everything that needs no I/O.
+//!
+//! A KMS is one implementation of [`Provider`]. What wraps it once, from outside, is a [`guard::Guard`] (deadlines,
+//! retries, breaker, bounds); a [`Key`] turns its wraps into self-describing ciphertexts; a [`Keyring`] is the
+//! configured list of keys: the first one writes, all of them read; a [`probe::Prober`] keeps what Status says true.
+
+pub mod clock;
+pub mod envelope;
+pub mod error;
+pub mod events;
+pub mod guard;
+mod key;
+pub mod key_id;
+mod keyring;
+pub mod probe;
+pub mod promotion;
+pub mod provider;
+mod secret;
+mod version;
+mod writer;
+
+pub use clock::{Clock, SystemClock};
+pub use error::{Code, ErrorKind, ProviderError};
+pub use key::{AadPolicy, Key, KeyConfig};
+pub use key_id::KeyId;
+pub use keyring::{Api, DecryptRequest, Encrypted, Keyring};
+pub use provider::{Call, Description, Observation, Provider, ProviderKind, Unwrapped, VersionInfo, Wrapped};
+pub use secret::{Secret, SecretText};
+pub use version::KeyVersion;
+pub use writer::{Health, Status, Writer};
+
+/// The largest ciphertext and key_id that kube-apiserver takes, in bytes
+/// (k8s.io/apiserver, pkg/storage/value/encrypt/envelope/kmsv2/envelope.go).
+pub const MAX_STORED: usize = 1024;

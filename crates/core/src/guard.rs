@@ -1,0 +1,243 @@
+//! What wraps every provider once, from outside: deadline, bounded concurrency, retries, breaker, measurement.
+
+mod backoff;
+mod breaker;
+mod budget;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+pub use backoff::{jittered, pause};
+use breaker::Breaker;
+use budget::Budget;
+
+use crate::error::{ErrorKind, ProviderError, Retry};
+use crate::events::{Bound, Event, Events, Operation};
+use crate::provider::{Call, Description, Observation, Provider, Unwrapped, Wrapped};
+use crate::secret::Secret;
+use crate::version::KeyVersion;
+
+/// The bounds of one provider (I8). All have a name in the configuration, under `limits`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Calls to the KMS at once.
+    pub in_flight: usize,
+    /// Calls that wait for a free place; the next one is refused.
+    pub queue: usize,
+    /// Tries of one call, the first included.
+    pub attempts: u32,
+    /// Failures in a row that open the breaker.
+    pub breaker_failures: u32,
+    /// The longest time that the breaker stays open before it lets one call through; the first time is a tenth of it.
+    pub breaker_open: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { in_flight: 64, queue: 256, attempts: 3, breaker_failures: 5, breaker_open: Duration::from_secs(10) }
+    }
+}
+
+/// A provider with a deadline on each call, a bound on calls in flight, retries inside the caller's deadline, and a
+/// breaker. Probes go past queue and breaker and are never retried: they are what finds out.
+pub struct Guard {
+    key: String,
+    inner: Arc<dyn Provider>,
+    limits: Limits,
+    places: Semaphore,
+    waiting: AtomicUsize,
+    breaker: Breaker,
+    budget: Budget,
+    events: Arc<dyn Events>,
+}
+
+type Attempt<'a, T> = Pin<Box<dyn Future<Output = Result<T, ProviderError>> + Send + 'a>>;
+
+impl Guard {
+    /// Wraps the provider of the key with this name.
+    pub fn new(key: impl Into<String>, inner: Arc<dyn Provider>, limits: Limits, events: Arc<dyn Events>) -> Self {
+        Self {
+            key: key.into(),
+            inner,
+            limits,
+            places: Semaphore::new(limits.in_flight.clamp(1, Semaphore::MAX_PERMITS)),
+            waiting: AtomicUsize::new(0),
+            breaker: Breaker::new(limits.breaker_failures, limits.breaker_open),
+            budget: Budget::default(),
+            events,
+        }
+    }
+
+    async fn run<'a, T: Send>(
+        &'a self,
+        operation: Operation,
+        call: &Call,
+        attempt: impl Fn(Call) -> Attempt<'a, T> + Send + Sync,
+    ) -> Result<T, ProviderError> {
+        let _place = self.place(call).await?;
+        self.budget.earn();
+        let mut framed = call.clone();
+        let mut tries = 1;
+        loop {
+            let error = match self.once(operation, &framed, &attempt).await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let wait = match error.kind().retry() {
+                Retry::ActiveNode if !framed.active_node => {
+                    framed = framed.on_active_node();
+                    Duration::ZERO
+                }
+                Retry::Backoff if !call.probe => error.retry_after().unwrap_or_else(|| pause(tries)),
+                Retry::ActiveNode | Retry::Backoff | Retry::No => return Err(error),
+            };
+            let again = Instant::now() + wait;
+            if tries >= self.limits.attempts || again >= call.deadline {
+                return Err(error);
+            }
+            if !self.budget.spend() {
+                self.events.on(&Event::BoundHit(Bound::RetryBudget));
+                return Err(error);
+            }
+            tries += 1;
+            sleep_until(again).await;
+        }
+    }
+
+    /// One call to the KMS, inside the deadline, counted and measured.
+    async fn once<'a, T: Send>(
+        &'a self,
+        operation: Operation,
+        call: &Call,
+        attempt: &(impl Fn(Call) -> Attempt<'a, T> + Send + Sync),
+    ) -> Result<T, ProviderError> {
+        if !call.probe
+            && let Err(wait) = self.breaker.admit(Instant::now())
+        {
+            self.events.on(&Event::BoundHit(Bound::Breaker));
+            let text = format!(
+                "key `{}`: the KMS failed {} times in a row; it is asked again in {} ms",
+                self.key,
+                self.limits.breaker_failures,
+                wait.as_millis()
+            );
+            return Err(ProviderError::new(ErrorKind::BreakerOpen, text));
+        }
+        let began = Instant::now();
+        let outcome = timeout_at(call.deadline, attempt(call.clone())).await.unwrap_or_else(|_| {
+            self.events.on(&Event::BoundHit(Bound::Deadline));
+            let text = format!("key `{}`: no answer from the KMS within the caller's time", self.key);
+            Err(ProviderError::new(ErrorKind::Deadline, text))
+        });
+        let took = began.elapsed();
+        call.add_wait(took);
+        let kind = outcome.as_ref().err().map(ProviderError::kind);
+        if let Some(open) = self.breaker.record(kind.is_some_and(ErrorKind::trips_breaker), Instant::now()) {
+            self.events.on(&Event::Breaker { key: &self.key, open });
+        }
+        self.events.on(&Event::KmsCall {
+            key: &self.key,
+            provider: self.inner.describe().kind,
+            operation,
+            outcome: kind.map_or(Ok(()), Err),
+            took,
+        });
+        outcome
+    }
+
+    /// A place among the calls in flight, for which a bounded number may wait.
+    async fn place(&self, call: &Call) -> Result<Option<SemaphorePermit<'_>>, ProviderError> {
+        if call.probe {
+            return Ok(None);
+        }
+        if let Ok(place) = self.places.try_acquire() {
+            return Ok(Some(place));
+        }
+        let waiting = Waiting::enter(&self.waiting);
+        if waiting.count > self.limits.queue {
+            self.events.on(&Event::BoundHit(Bound::Queue));
+            let text = format!("key `{}`: {} calls wait for the KMS already", self.key, self.limits.queue);
+            return Err(ProviderError::new(ErrorKind::QueueFull, text));
+        }
+        match timeout_at(call.deadline, self.places.acquire()).await {
+            Ok(Ok(place)) => Ok(Some(place)),
+            // The semaphore is never closed, so this is the deadline.
+            Ok(Err(_)) | Err(_) => {
+                self.events.on(&Event::BoundHit(Bound::Deadline));
+                let text = format!("key `{}`: no free place to the KMS within the caller's time", self.key);
+                Err(ProviderError::new(ErrorKind::Deadline, text))
+            }
+        }
+    }
+}
+
+/// Counts a waiting call for as long as it waits, also when it is cancelled.
+struct Waiting<'a> {
+    counter: &'a AtomicUsize,
+    count: usize,
+}
+
+impl<'a> Waiting<'a> {
+    fn enter(counter: &'a AtomicUsize) -> Self {
+        Self { counter, count: counter.fetch_add(1, Ordering::Relaxed) + 1 }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.counter.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl Provider for Guard {
+    fn describe(&self) -> &Description {
+        self.inner.describe()
+    }
+
+    async fn presence(&self, call: &Call) -> Result<(), ProviderError> {
+        let attempt = |call: Call| -> Attempt<'_, ()> { Box::pin(async move { self.inner.presence(&call).await }) };
+        self.run(Operation::Presence, call, attempt).await
+    }
+
+    async fn observe(&self, call: &Call) -> Result<Observation, ProviderError> {
+        let attempt = |call: Call| -> Attempt<'_, _> { Box::pin(async move { self.inner.observe(&call).await }) };
+        self.run(Operation::Observe, call, attempt).await
+    }
+
+    async fn wrap(
+        &self,
+        version: &KeyVersion,
+        plaintext: &Secret,
+        aad: Option<&[u8]>,
+        call: &Call,
+    ) -> Result<Wrapped, ProviderError> {
+        let attempt = |call: Call| -> Attempt<'_, _> {
+            Box::pin(async move { self.inner.wrap(version, plaintext, aad, &call).await })
+        };
+        self.run(Operation::Wrap, call, attempt).await
+    }
+
+    async fn unwrap(
+        &self,
+        version: &KeyVersion,
+        wrap: &[u8],
+        aad: Option<&[u8]>,
+        call: &Call,
+    ) -> Result<Unwrapped, ProviderError> {
+        let attempt = |call: Call| -> Attempt<'_, _> {
+            Box::pin(async move { self.inner.unwrap(version, wrap, aad, &call).await })
+        };
+        self.run(Operation::Unwrap, call, attempt).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

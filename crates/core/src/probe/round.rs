@@ -1,0 +1,207 @@
+//! What one round of the writing key's probe does, in order, and what it makes of the answers.
+
+use std::sync::Arc;
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use tokio::time::Instant;
+
+use super::Prober;
+use super::lineage::TooNew;
+use crate::error::{ErrorKind, ProviderError};
+use crate::events::Event;
+use crate::provider::{Call, Observation, VersionInfo};
+use crate::secret::Secret;
+use crate::version::KeyVersion;
+use crate::writer::{Announced, Failure, Snapshot};
+
+/// A failed round.
+pub(super) struct RoundFailure {
+    pub(super) error: ProviderError,
+    /// Why encryption must stop, if this shows that the key is gone, disabled or was replaced.
+    stop: Option<String>,
+}
+
+impl From<ProviderError> for RoundFailure {
+    fn from(error: ProviderError) -> Self {
+        Self { error, stop: None }
+    }
+}
+
+impl Prober {
+    /// Opens the witness again, reads the key's versions, chooses, and proves the choice. Nothing is encrypted before
+    /// something was decrypted: an Encrypt by a token that may create makes a missing key anew.
+    pub(super) async fn examine(&mut self, call: &Call) -> Result<(Observation, Arc<Snapshot>), RoundFailure> {
+        let now = self.writer.load();
+        let mut current = now.snapshot.clone();
+        match &current {
+            Some(snapshot) => match self.reopen(snapshot, call).await {
+                Ok(()) => {}
+                Err(error) => match error.kind() {
+                    ErrorKind::Unauthentic => return Err(self.replaced(error)),
+                    ErrorKind::Gone => return Err(self.gone(error)),
+                    ErrorKind::Disabled => return Err(self.disabled(error)),
+                    ErrorKind::TooNew => {
+                        self.went_back(&snapshot.version, error, call).await?;
+                        current = None;
+                    }
+                    // min_decryption_version was raised above the active version: the list below has its successor.
+                    ErrorKind::TooOld => {}
+                    _ => return Err(error.into()),
+                },
+            },
+            None => self.key.presence(call).await.map_err(|error| match error.kind() {
+                ErrorKind::Gone => self.gone(error),
+                _ => error.into(),
+            })?,
+        }
+        let seen = self.key.observe(call).await.map_err(|error| match error.kind() {
+            ErrorKind::Gone => self.gone(error),
+            ErrorKind::Disabled => self.disabled(error),
+            _ => error.into(),
+        })?;
+        let active = current.as_ref().map(|snapshot| &snapshot.version);
+        let Some(chosen) = self.promotion.choose(&seen, active, self.clock.unix_seconds()) else {
+            let text = format!(
+                "key `{}`: none of its {} versions may encrypt; lower min_encryption_version, or rotate the key",
+                self.key.name(),
+                seen.versions.len()
+            );
+            return Err(ProviderError::new(ErrorKind::Unusable, text).into());
+        };
+        let snapshot = self.prove(chosen, current, call).await?;
+        Ok((seen, snapshot))
+    }
+
+    /// Shows that the chosen version encrypts and decrypts right now. The snapshot stays the same one while its
+    /// version and id do, with its first wrap as the witness.
+    async fn prove(
+        &mut self,
+        chosen: &VersionInfo,
+        current: Option<Arc<Snapshot>>,
+        call: &Call,
+    ) -> Result<Arc<Snapshot>, RoundFailure> {
+        let key_id = self.key.key_id(chosen);
+        let mut bytes = vec![0; 32];
+        SystemRandom::new().fill(&mut bytes).map_err(|_| {
+            ProviderError::new(ErrorKind::Unreachable, "the operating system gave no random bytes for the probe")
+        })?;
+        let secret = Secret::new(bytes);
+        let witness = self.key.seal(&chosen.version, &secret, call).await.map_err(|error| match error.kind() {
+            ErrorKind::Gone => self.gone(error),
+            ErrorKind::Disabled => self.disabled(error),
+            _ => RoundFailure::from(error),
+        })?;
+        match current {
+            Some(current) if current.key_id == key_id && current.version == chosen.version => Ok(current),
+            _ => Ok(Arc::new(Snapshot::new(key_id, chosen.version.clone(), witness, secret))),
+        }
+    }
+
+    async fn reopen(&self, snapshot: &Snapshot, call: &Call) -> Result<(), ProviderError> {
+        let opened = self.key.open(&snapshot.witness, call).await?;
+        if opened.same_as(&snapshot.secret) {
+            return Ok(());
+        }
+        let text = format!("key `{}`: the KMS opened an older wrap to something else", self.key.name());
+        Err(ProviderError::new(ErrorKind::BadAnswer, text))
+    }
+
+    /// The active version is suddenly unknown to the KMS. Replaced ends the round; restored from an older backup
+    /// forgets the lost version and goes on.
+    async fn went_back(&mut self, lost: &KeyVersion, error: ProviderError, call: &Call) -> Result<(), RoundFailure> {
+        let seen = self.key.observe(&call.on_active_node()).await?;
+        if seen.versions.iter().any(|info| info.version == *lost) {
+            // Listed, yet refused: a node that lags. The next round will tell.
+            return Err(error.into());
+        }
+        let verdict = self.writer.lineage().too_new(&seen);
+        match verdict {
+            TooNew::Replaced => Err(self.replaced(error)),
+            TooNew::Restored => {
+                self.writer.lineage().forget();
+                self.events.on(&Event::Restored { key: self.key.name(), lost });
+                Ok(())
+            }
+        }
+    }
+
+    fn replaced(&self, error: ProviderError) -> RoundFailure {
+        let reason = format!(
+            "key `{}` was replaced under its name: what the key before wrapped can't be opened any more. Restore the \
+             old key material in the KMS; or, if the loss is accepted, restart Trousseau or send it SIGHUP to go on \
+             with the new key",
+            self.key.name()
+        );
+        RoundFailure { error, stop: Some(reason) }
+    }
+
+    fn disabled(&self, error: ProviderError) -> RoundFailure {
+        let reason = format!("key `{}` is disabled in the KMS; enable it there", self.key.name());
+        RoundFailure { error, stop: Some(reason) }
+    }
+
+    fn gone(&self, error: ProviderError) -> RoundFailure {
+        let reason = format!(
+            "key `{}` does not exist in the KMS any more. Don't make a new one under its name: restore it from the \
+             KMS's backup, or every Secret under it is lost",
+            self.key.name()
+        );
+        let certain = self.writer.lineage().gone();
+        RoundFailure { error, stop: certain.then_some(reason) }
+    }
+
+    pub(super) fn announce_good(&mut self, before: &Announced, next: Arc<Snapshot>, seen: &Observation) {
+        self.writer.lineage().prove(seen);
+        let same = before.snapshot.as_ref().is_some_and(|snapshot| Arc::ptr_eq(snapshot, &next));
+        if !same {
+            self.events.on(&Event::Promoted {
+                key: self.key.name(),
+                from: before.snapshot.as_ref().map(|snapshot| &snapshot.key_id),
+                to: &next.key_id,
+                version: &next.version,
+            });
+        }
+        if before.stopped.is_some() {
+            self.events.on(&Event::Resumed { key: self.key.name() });
+        }
+        let earlier = if same { before.before.clone() } else { before.snapshot.clone() };
+        self.writer.store(Announced {
+            before: earlier.filter(|_| !next.is_used()),
+            snapshot: Some(next),
+            last_good: Some(Instant::now()),
+            failure: None,
+            stopped: None,
+        });
+        self.tell_good(seen);
+    }
+
+    pub(super) fn announce_failure(&mut self, before: &Announced, failure: &RoundFailure) {
+        let first = before.failure.is_none();
+        self.events.on(&Event::ProbeFailed { key: self.key.name(), writing: true, error: &failure.error, first });
+        let mut next = before.clone();
+        let since = before.failure.as_ref().map_or_else(Instant::now, |failure| failure.since);
+        next.failure = Some(Failure { kind: failure.error.kind(), text: failure.error.chain().into(), since });
+        match &failure.stop {
+            Some(reason) => {
+                if before.stopped.is_none() {
+                    self.events.on(&Event::Stopped { key: self.key.name(), reason });
+                }
+                next.stopped = Some(reason.as_str().into());
+            }
+            None => self.fall_back(&mut next),
+        }
+        self.writer.store(next);
+    }
+
+    /// An outage before anything was encrypted under a promoted id: the id before it is announced again, because the
+    /// API server could not get a seed under the new one and its writes would end.
+    fn fall_back(&self, next: &mut Announced) {
+        let Some(earlier) = next.before.take() else {
+            return;
+        };
+        if next.snapshot.as_ref().is_some_and(|snapshot| snapshot.withdraw()) {
+            self.events.on(&Event::Withdrawn { key: self.key.name(), back_to: &earlier.key_id });
+            next.snapshot = Some(earlier);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! What Status and Encrypt speak from: one snapshot of the writing key, swapped atomically (I2), and its health.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use crate::error::{ErrorKind, ProviderError};
+use crate::key_id::KeyId;
+use crate::probe::Lineage;
+use crate::version::KeyVersion;
+
+/// The active version of the writing key, proven by a wrap that opened again.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) key_id: KeyId,
+    pub(crate) version: KeyVersion,
+    /// A wrap of `secret`, made when the snapshot was: each probe opens it again.
+    pub(crate) witness: Vec<u8>,
+    pub(crate) secret: crate::Secret,
+    use_state: AtomicU8,
+}
+
+const UNUSED: u8 = 0;
+const USED: u8 = 1;
+const WITHDRAWN: u8 = 2;
+
+impl Snapshot {
+    pub(crate) fn new(key_id: KeyId, version: KeyVersion, witness: Vec<u8>, secret: crate::Secret) -> Self {
+        Self { key_id, version, witness, secret, use_state: AtomicU8::new(UNUSED) }
+    }
+
+    /// Marks that an Encrypt is answered under this id; false if the id was taken back meanwhile.
+    pub(crate) fn mark_used(&self) -> bool {
+        let seen = self.use_state.compare_exchange(UNUSED, USED, Ordering::AcqRel, Ordering::Acquire);
+        seen != Err(WITHDRAWN)
+    }
+
+    pub(crate) fn is_used(&self) -> bool {
+        self.use_state.load(Ordering::Acquire) == USED
+    }
+
+    /// Takes the id back, unless an Encrypt was answered under it.
+    pub(crate) fn withdraw(&self) -> bool {
+        self.use_state.compare_exchange(UNUSED, WITHDRAWN, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
+/// What is known at one moment. Replaced as a whole.
+#[derive(Clone, Default)]
+pub(crate) struct Announced {
+    pub(crate) snapshot: Option<Arc<Snapshot>>,
+    /// The snapshot before, until the present one was used.
+    pub(crate) before: Option<Arc<Snapshot>>,
+    pub(crate) last_good: Option<Instant>,
+    pub(crate) failure: Option<Failure>,
+    pub(crate) stopped: Option<Arc<str>>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Failure {
+    pub(crate) kind: ErrorKind,
+    pub(crate) text: Arc<str>,
+    pub(crate) since: Instant,
+}
+
+/// The answer to Status, where there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// `ok`, or what is wrong.
+    pub healthz: String,
+    /// The key_id that Encrypt uses.
+    pub key_id: KeyId,
+}
+
+/// How the writing key is, for readiness, metrics and people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// The announced key_id and version.
+    pub active: Option<(KeyId, KeyVersion)>,
+    /// Time since the last good probe.
+    pub proven: Option<Duration>,
+    /// The last probe's failure, if it failed.
+    pub failure: Option<(ErrorKind, String)>,
+    /// Why encryption is stopped, if it is.
+    pub stopped: Option<String>,
+    /// True if Status answers `ok`.
+    pub ready: bool,
+}
+
+/// The writing key's state, shared by Status, Encrypt and the probe. Outlives a reload that keeps the key.
+pub struct Writer {
+    announced: ArcSwap<Announced>,
+    grace: Duration,
+    lineage: Mutex<Lineage>,
+    wake: Notify,
+    rounds: watch::Sender<u64>,
+}
+
+impl Writer {
+    /// Nothing known yet. `grace` is how long Status goes on saying `ok` after the last good probe.
+    pub fn new(grace: Duration) -> Self {
+        Self {
+            announced: ArcSwap::default(),
+            grace,
+            lineage: Mutex::default(),
+            wake: Notify::new(),
+            rounds: watch::Sender::new(0),
+        }
+    }
+
+    /// The same state under another grace, for a reload that keeps the key.
+    #[must_use]
+    pub fn carried_over(&self, grace: Duration) -> Self {
+        let next = Self::new(grace);
+        next.announced.store(self.announced.load_full());
+        *next.lineage() = self.lineage().clone();
+        next
+    }
+
+    /// The three answers: `ok` within the grace, the failure's text with the last key_id after it, an error with no
+    /// snapshot or when the key is gone, disabled or replaced.
+    ///
+    /// # Errors
+    /// [`Stopped`](ErrorKind::Stopped) when writes must end; [`Sealed`](ErrorKind::Sealed) or whatever kind the
+    /// probe failed with while nothing is known yet.
+    pub fn status(&self) -> Result<Status, ProviderError> {
+        let now = self.announced.load();
+        if let Some(reason) = &now.stopped {
+            return Err(ProviderError::new(ErrorKind::Stopped, reason.to_string()));
+        }
+        let Some(snapshot) = &now.snapshot else {
+            return Err(not_ready(&now, "the key was not proven yet"));
+        };
+        let healthz = match &now.failure {
+            Some(failure) if !self.within_grace(&now) => failure.text.to_string(),
+            _ if !self.within_grace(&now) => "the last good probe is too long ago".to_owned(),
+            _ => "ok".to_owned(),
+        };
+        Ok(Status { healthz, key_id: snapshot.key_id.clone() })
+    }
+
+    /// The snapshot to encrypt under.
+    ///
+    /// # Errors
+    /// [`Stopped`](ErrorKind::Stopped), in both versions of the API, whenever Status answers an error.
+    pub(crate) fn snapshot(&self) -> Result<Arc<Snapshot>, ProviderError> {
+        let now = self.announced.load();
+        match (&now.stopped, &now.snapshot) {
+            (Some(reason), _) => Err(ProviderError::new(ErrorKind::Stopped, reason.to_string())),
+            (None, Some(snapshot)) => Ok(snapshot.clone()),
+            (None, None) => {
+                let cause = not_ready(&now, "the key was not proven yet");
+                Err(ProviderError::new(ErrorKind::Stopped, "nothing is encrypted yet").with_source(cause))
+            }
+        }
+    }
+
+    /// How it is, for readiness and people.
+    pub fn health(&self) -> Health {
+        let now = self.announced.load();
+        Health {
+            active: now.snapshot.as_ref().map(|snapshot| (snapshot.key_id.clone(), snapshot.version.clone())),
+            proven: now.last_good.map(|at| at.elapsed()),
+            failure: now.failure.as_ref().map(|failure| (failure.kind, failure.text.to_string())),
+            stopped: now.stopped.as_ref().map(ToString::to_string),
+            ready: now.stopped.is_none() && now.snapshot.is_some() && self.within_grace(&now),
+        }
+    }
+
+    /// Asks for a probe at once.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Asks for a probe at once and waits until a round that began later has ended, or the deadline has come.
+    pub(crate) async fn wake_and_wait(&self, deadline: Instant) {
+        let mut rounds = self.rounds.subscribe();
+        rounds.mark_unchanged();
+        self.wake.notify_one();
+        // Timed out: the caller finds the old snapshot and says so.
+        let _ = tokio::time::timeout_at(deadline, rounds.changed()).await;
+    }
+
+    /// What was proven about the key so far. Never held across an await.
+    pub(crate) fn lineage(&self) -> MutexGuard<'_, Lineage> {
+        self.lineage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    pub(crate) fn load(&self) -> Arc<Announced> {
+        self.announced.load_full()
+    }
+
+    pub(crate) fn store(&self, announced: Announced) {
+        self.announced.store(Arc::new(announced));
+        self.rounds.send_modify(|round| *round += 1);
+    }
+
+    fn within_grace(&self, now: &Announced) -> bool {
+        now.last_good.is_some_and(|at| at.elapsed() <= self.grace)
+    }
+}
+
+fn not_ready(now: &Announced, text: &str) -> ProviderError {
+    match &now.failure {
+        Some(failure) => ProviderError::new(failure.kind, format!("{text}: {}", failure.text)),
+        None => ProviderError::new(ErrorKind::Unreachable, text),
+    }
+}
