@@ -142,6 +142,8 @@ pub enum Event<'a> {
         key: &'a str,
         /// The id that is announced again.
         back_to: &'a KeyId,
+        /// The version behind it.
+        version: &'a KeyVersion,
     },
     /// Encryption stopped: the key is gone, disabled or was replaced. An alarm.
     Stopped {

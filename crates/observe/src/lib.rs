@@ -1,1 +1,8 @@
 //! Logs and the metrics registry.
+
+pub mod log;
+mod metrics;
+mod narrate;
+mod process;
+
+pub use metrics::{Metrics, Rpc};
