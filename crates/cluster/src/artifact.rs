@@ -118,9 +118,9 @@ impl Server {
             return Ok(Binary { path, origin: Origin::Path });
         }
         let module = self.module();
-        let remedy = format!("or set {} to a binary of yours", self.variable());
+        let remedy = || format!("{} could not be built ({} may name a binary instead)", self.name(), self.variable());
         let path =
-            cache::install("servers", &module.file_name(), |folder| build::go(&module, folder)).context(remedy)?;
+            cache::install("servers", &module.file_name(), |folder| build::go(&module, folder)).with_context(remedy)?;
         Ok(Binary { path, origin: Origin::Cache })
     }
 

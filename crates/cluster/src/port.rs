@@ -17,7 +17,7 @@ static HANDED_OUT: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
 
 /// A port of 127.0.0.1 that nobody listens on, never given twice by this process.
 ///
-/// Another process can still take it before its user binds it: [`retry`] covers that. Fails when 1000 random ports
+/// Another process can still take it before its user binds it; the handles of this crate then try another. Fails when 1000 random ports
 /// between 15000 and 32000 are all taken.
 pub fn free_port() -> Result<u16> {
     let mut handed_out = HANDED_OUT.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,16 +3,11 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use trousseau_cluster::{ApiServer, ApiServerConfig, Etcd, SEEDS_TEMPLATE, Vault, VaultAgent};
-
-fn dir() -> TempDir {
-    tempfile::tempdir().unwrap()
-}
 
 #[test]
 fn etcd_keeps_values_over_a_restart() {
-    let dir = dir();
+    let dir = tempfile::tempdir().unwrap();
     let mut etcd = Etcd::start(dir.path()).unwrap();
     assert_eq!(etcd.get("/a/1").unwrap(), None);
     etcd.put("/a/1", b"\x00\xff").unwrap();
@@ -30,7 +25,7 @@ fn etcd_keeps_values_over_a_restart() {
 
 #[test]
 fn api_server_stores_a_secret_in_etcd_in_clear_without_encryption() {
-    let dir = dir();
+    let dir = tempfile::tempdir().unwrap();
     let etcd = Etcd::start(dir.path().join("etcd")).unwrap();
     let config = ApiServerConfig { etcd: etcd.endpoint(), dir: dir.path().join("api"), ..Default::default() };
     let mut api = ApiServer::start(&config).unwrap();
@@ -54,7 +49,7 @@ fn api_server_stores_a_secret_in_etcd_in_clear_without_encryption() {
 
 #[test]
 fn api_server_that_cannot_start_says_why() {
-    let dir = dir();
+    let dir = tempfile::tempdir().unwrap();
     let config = ApiServerConfig {
         etcd: "http://127.0.0.1:1".to_owned(),
         encryption: Some("kind: Nonsense".to_owned()),
@@ -68,7 +63,7 @@ fn api_server_that_cannot_start_says_why() {
 
 #[test]
 fn vault_encrypts_and_survives_seal_and_restart() {
-    let dir = dir();
+    let dir = tempfile::tempdir().unwrap();
     let mut vault = Vault::start(dir.path()).unwrap();
     vault.enable_transit("transit").unwrap();
     vault.create_key("transit", "k", "aes256-gcm96").unwrap();
@@ -104,7 +99,7 @@ fn vault_encrypts_and_survives_seal_and_restart() {
 
 #[test]
 fn vault_goes_back_to_an_older_snapshot() {
-    let dir = dir();
+    let dir = tempfile::tempdir().unwrap();
     let vault = Vault::start(dir.path()).unwrap();
     let audit = dir.path().join("audit.log");
     vault.audit(&audit).unwrap();
@@ -124,7 +119,7 @@ fn vault_goes_back_to_an_older_snapshot() {
 
 #[test]
 fn agent_renders_the_seeds_template_and_follows_changes() {
-    let dir = dir();
+    let dir = tempfile::tempdir().unwrap();
     let vault = Vault::start(dir.path().join("vault")).unwrap();
     vault.enable_kv("secret").unwrap();
     let config = |token: &str| json!({"transitkeyname": "k", "vaultaddress": vault.address(), "vaulttoken": token});
