@@ -1,2 +1,44 @@
-//! Development tasks.
-fn main() {}
+//! Development tasks: `cargo xtask <command>`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod cargo;
+mod check;
+mod servers;
+mod test;
+
+/// Development tasks of Trousseau.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Look without running: format, lints, dependencies, documentation, generated files.
+    Check,
+    /// Get the servers that tests start: found, or built from source once.
+    Servers,
+    /// Run every test; the last line counts them.
+    Test {
+        /// Leave out the tests that start real servers.
+        #[arg(long)]
+        fast: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().task {
+        Task::Check => check::run(),
+        Task::Servers => servers::run(),
+        Task::Test { fast } => Ok(test::run(fast)),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

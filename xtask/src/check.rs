@@ -1,0 +1,67 @@
+//! `cargo xtask check`: everything that can be seen without running the program.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use trousseau_cluster::cache;
+
+use crate::cargo::{cargo, root};
+
+const CARGO_DENY: &str = "0.20.2";
+
+/// Runs all steps, also after one has failed, and lists them at the end.
+pub(crate) fn run() -> Result<ExitCode> {
+    let mut documentation = cargo(&["doc", "--workspace", "--no-deps", "--quiet"]);
+    documentation.env("RUSTDOCFLAGS", "-D warnings");
+    let steps: [(&str, Result<Command>); 5] = [
+        ("format", Ok(cargo(&["fmt", "--all", "--check"]))),
+        (
+            "lints",
+            Ok(cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"])),
+        ),
+        ("dependencies", cargo_deny()),
+        ("documentation", Ok(documentation)),
+        ("generated files", Ok(cargo(&["test", "--quiet", "--package", "trousseau-kms-api", "--test", "fresh"]))),
+    ];
+    let mut lines = Vec::new();
+    let mut all_passed = true;
+    for (name, command) in steps {
+        println!("== {name}");
+        let start = Instant::now();
+        let result = command.and_then(|mut command| succeed(&mut command));
+        let seconds = start.elapsed().as_secs();
+        lines.push(match &result {
+            Ok(()) => format!("ok      {name} ({seconds} s)"),
+            Err(error) => format!("FAILED  {name} ({seconds} s): {error:#}"),
+        });
+        all_passed &= result.is_ok();
+    }
+    println!("== check\n{}", lines.join("\n"));
+    Ok(if all_passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn succeed(command: &mut Command) -> Result<()> {
+    let program = Path::new(command.get_program()).display().to_string();
+    let status =
+        command.status().with_context(|| format!("{program} cannot be started; install the pinned toolchain"))?;
+    if !status.success() {
+        bail!("{status}; see its output above");
+    }
+    Ok(())
+}
+
+// In the cache, not in ~/.cargo/bin: pinned, and nobody's own installation is touched.
+fn cargo_deny() -> Result<Command> {
+    let binary = cache::install("tools", &format!("cargo-deny-{CARGO_DENY}"), |folder| {
+        println!("installing cargo-deny {CARGO_DENY} (some minutes, once)");
+        let mut install = cargo(&["install", "cargo-deny", "--locked", "--quiet", "--version", CARGO_DENY, "--root"]);
+        succeed(install.arg(folder).arg("--target-dir").arg(folder.join("target")))
+            .context("cargo install cargo-deny: it needs crates.io and a C compiler")?;
+        Ok(folder.join("bin/cargo-deny"))
+    })?;
+    let mut command = Command::new(binary);
+    command.current_dir(root()).args(["check", "--hide-inclusion-graph", "bans", "licenses", "sources"]);
+    Ok(command)
+}
