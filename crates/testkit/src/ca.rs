@@ -36,14 +36,22 @@ pub struct Leaf {
 }
 
 impl TestCa {
-    /// Makes a new CA.
+    /// Makes a new CA, with a name that no other has.
     ///
     /// # Panics
     ///
-    /// If the temporary folder can't be written.
+    /// If the temporary folder can't be written; so does [`TestCa::named`].
     #[must_use]
     pub fn new() -> Self {
-        let mut params = params(&[], "Test CA");
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        Self::named(&format!("Test CA {}", MADE.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    /// Makes a new CA with this common name. Two of one name are what renewing a CA leaves behind: clients that trust
+    /// the old one find a signature that is wrong, not a signer that is unknown.
+    #[must_use]
+    pub fn named(common_name: &str) -> Self {
+        let mut params = params(&[], common_name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().expect("a new key");

@@ -50,7 +50,9 @@ impl Request {
             if let Some(at) = ahead.windows(4).position(|w| w == b"\r\n\r\n") {
                 break at + 4;
             }
-            if ahead.len() > MAX_HEAD || stream.read_buf(ahead).await.ok()? == 0 {
+            // A TLS client on a plain port would wait for ever for an answer to what is no line.
+            let not_http = ahead.first().is_some_and(|byte| !byte.is_ascii_alphabetic());
+            if not_http || ahead.len() > MAX_HEAD || stream.read_buf(ahead).await.ok()? == 0 {
                 return None;
             }
         };
