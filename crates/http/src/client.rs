@@ -67,9 +67,13 @@ impl Client {
         self.check(origin)?;
         let message = self.message(&request)?;
         if let Some(mut connection) = self.0.pool.take(origin) {
-            match self.ask(&mut connection, message.clone(), origin, &timer).await {
-                Err(HttpError::Cut { .. }) => {}
-                answer => return self.read(connection, answer?, origin, &timer).await,
+            let answer = self.ask(&mut connection, message.clone(), origin, &timer).await;
+            if matches!(answer, Err(HttpError::Cut { .. } | HttpError::Deadline { .. })) {
+                // A restart or a lost route took the other idle ones too: not a deadline for each of them.
+                self.0.pool.forget(origin);
+            }
+            if !matches!(answer, Err(HttpError::Cut { .. })) {
+                return self.read(connection, answer?, origin, &timer).await;
             }
         }
         let mut connection = self.0.connector.connect(origin, &timer).await?;

@@ -10,7 +10,6 @@ use thiserror::Error;
 /// Texts name the server as `host:port`, or the file; never a body, a header value, or the user and password of a URL.
 /// An answer with an error status is no `HttpError`: it is a [`Response`](crate::Response).
 #[derive(Debug, Error)]
-#[non_exhaustive]
 pub enum HttpError {
     /// A setting, file, address or request that cannot be used. Found before anything was sent.
     #[error("{what}; {remedy}")]
@@ -88,9 +87,9 @@ pub enum HttpError {
     },
 }
 
-/// The variants of [`HttpError`] without their texts, for mapping and metric labels.
+/// The variants of [`HttpError`] without their texts, for mapping and metric labels. Exhaustive on purpose: whoever
+/// maps it has to decide on a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum ErrorKind {
     /// A setting, file, address or request that cannot be used.
     Invalid,

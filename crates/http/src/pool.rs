@@ -52,6 +52,11 @@ impl Pool {
         }
     }
 
+    /// Closes all idle connections to `origin`.
+    pub(crate) fn forget(&self, origin: &Origin) {
+        self.lock().remove(origin);
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Origin, Vec<Idle>>> {
         // Whoever panicked here left a valid map behind.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)

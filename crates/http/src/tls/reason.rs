@@ -44,6 +44,8 @@ pub(crate) fn refused(to: &str, error: &Error) -> HttpError {
             Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
                 "use an address that the certificate names, or set the TLS server name to one of its names"
             }
+            // What a CA that was made anew under its old name comes to.
+            Certificate::BadSignature => "refresh the trusted CA files: one has the signer's name but another key",
             Certificate::UnknownIssuer => "add the CA that signed the server's certificate to the trusted CA files",
             _ => "replace the server's certificate",
         },
