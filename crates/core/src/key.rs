@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::MAX_STORED;
 use crate::envelope::{Algorithm, Clusters, Header, aad};
@@ -44,13 +44,14 @@ pub struct Key {
     provider: Arc<dyn Provider>,
     without_aad: AtomicBool,
     known: ArcSwap<Vec<(KeyId, KeyVersion)>>,
+    reading_failure: ArcSwapOption<String>,
 }
 
 impl Key {
     /// A key on a provider, which is wrapped in a [`Guard`](crate::guard::Guard) already.
     pub fn new(config: KeyConfig, provider: Arc<dyn Provider>) -> Self {
         let without_aad = AtomicBool::new(config.aad == AadPolicy::Off);
-        Self { config, provider, without_aad, known: ArcSwap::default() }
+        Self { config, provider, without_aad, known: ArcSwap::default(), reading_failure: ArcSwapOption::empty() }
     }
 
     /// Its name in the configuration.
@@ -210,6 +211,15 @@ impl Key {
     /// The version behind a key_id, if the last observation listed it.
     pub fn version_of(&self, key_id: &str) -> Option<KeyVersion> {
         self.known.load().iter().find(|(known, _)| known.as_str() == key_id).map(|(_, version)| version.clone())
+    }
+
+    /// Why the last probe of this key failed, if it only reads and its probe did.
+    pub fn reading_failure(&self) -> Option<Arc<String>> {
+        self.reading_failure.load_full()
+    }
+
+    pub(crate) fn set_reading_failure(&self, failure: Option<String>) {
+        self.reading_failure.store(failure.map(Arc::new));
     }
 
     fn wrong_version(&self, asked: &KeyVersion, used: &KeyVersion) -> ProviderError {

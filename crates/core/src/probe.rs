@@ -7,7 +7,7 @@ mod round;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::clock::Clock;
 use crate::error::ProviderError;
@@ -118,7 +118,7 @@ impl Prober {
 }
 
 /// Probes a key that only reads: whether it exists and which versions it has. Its trouble never shows in Status.
-pub async fn run_reading(key: Arc<Key>, times: ProbeTimes, events: Arc<dyn Events>, report: impl Fn(ReadingHealth)) {
+pub async fn run_reading(key: Arc<Key>, times: ProbeTimes, events: Arc<dyn Events>) {
     let mut first = true;
     loop {
         let call = Call::probe(times.timeout);
@@ -138,18 +138,9 @@ pub async fn run_reading(key: Arc<Key>, times: ProbeTimes, events: Arc<dyn Event
         }
         first = outcome.is_ok();
         let good = outcome.is_ok();
-        report(ReadingHealth { at: Instant::now(), failure: outcome.err().map(|error| error.chain()) });
+        key.set_reading_failure(outcome.err().map(|error| error.chain()));
         sleep(times.pause(good)).await;
     }
-}
-
-/// What the last probe of a reading key found.
-#[derive(Clone, Debug)]
-pub struct ReadingHealth {
-    /// When.
-    pub at: Instant,
-    /// Why it failed, if it did.
-    pub failure: Option<String>,
 }
 
 #[cfg(test)]

@@ -1,0 +1,98 @@
+//! The accept loop: who may connect, how many at once, and no spinning when descriptors run out.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+use trousseau_core::events::{Bound, Event, Events};
+
+use crate::connection::Connection;
+
+/// Who may connect, beyond what the socket's mode says. Empty lists = whoever the mode lets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Peers {
+    /// User ids.
+    pub uids: Vec<u32>,
+    /// Group ids.
+    pub gids: Vec<u32>,
+}
+
+impl Peers {
+    fn admit(&self, uid: u32, gid: u32) -> bool {
+        (self.uids.is_empty() && self.gids.is_empty()) || self.uids.contains(&uid) || self.gids.contains(&gid)
+    }
+}
+
+pub(crate) struct Acceptor {
+    pub(crate) listener: UnixListener,
+    pub(crate) peers: Peers,
+    pub(crate) connections: usize,
+    pub(crate) cut: CancellationToken,
+    pub(crate) events: Arc<dyn Events>,
+}
+
+impl Acceptor {
+    /// Accepts until the receiver is gone or the token is cancelled.
+    pub(crate) async fn run(self, stop: CancellationToken, ready: mpsc::Sender<io::Result<Connection>>) {
+        let places = Arc::new(Semaphore::new(self.connections.clamp(1, Semaphore::MAX_PERMITS)));
+        loop {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => return,
+                accepted = self.listener.accept() => accepted,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of descriptors or memory: repeating at once would only burn the processor.
+                    warn!(%error, "can't accept a connection on the socket");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            if !self.admits(&stream) {
+                continue;
+            }
+            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                self.events.on(&Event::BoundHit(Bound::Connections));
+                warn!(limit = self.connections, "too many connections on the socket; one was closed");
+                continue;
+            };
+            if ready.send(Ok(Connection::new(stream, self.cut.clone(), place))).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// A refused client sees only a reset, so the line here is its one hint.
+    fn admits(&self, stream: &UnixStream) -> bool {
+        match stream.peer_cred() {
+            Ok(peer) if self.peers.admit(peer.uid(), peer.gid()) => true,
+            Ok(peer) => {
+                let (uid, gid, pid) = (peer.uid(), peer.gid(), peer.pid());
+                warn!(uid, gid, pid, "a process that `socket.allow` does not name was refused");
+                false
+            }
+            Err(error) => {
+                warn!(%error, "a process that can't be identified was refused");
+                false
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Peers;
+
+    #[test]
+    fn lists_admit_whom_they_name() {
+        assert!(Peers::default().admit(1000, 1000));
+        let peers = Peers { uids: vec![0], gids: vec![500] };
+        assert!(peers.admit(0, 1) && peers.admit(7, 500));
+        assert!(!peers.admit(7, 7));
+    }
+}

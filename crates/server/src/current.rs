@@ -1,0 +1,60 @@
+//! The keyring in use: swapped as a whole by a reload, absent until there is a configuration.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use trousseau_core::{ErrorKind, Health, Keyring, ProviderError};
+
+/// What v2's `Status.version` says. Right for every Kubernetes release from 1.27 on is `v2beta1`; an API server refuses
+/// a plugin whose answer changes while it runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StatusVersion {
+    /// `v2`: Kubernetes 1.29 and later.
+    V2,
+    /// `v2beta1`.
+    #[default]
+    V2Beta1,
+}
+
+impl StatusVersion {
+    /// The text in the answer.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V2 => "v2",
+            Self::V2Beta1 => "v2beta1",
+        }
+    }
+}
+
+/// The keyring that calls are answered with.
+#[derive(Default)]
+pub struct Current(ArcSwapOption<Keyring>);
+
+impl Current {
+    /// Swaps the keyring; calls in flight end with the old one.
+    pub fn replace(&self, keyring: Arc<Keyring>) {
+        self.0.store(Some(keyring));
+    }
+
+    /// The keyring, if there is one yet.
+    pub fn get(&self) -> Option<Arc<Keyring>> {
+        self.0.load_full()
+    }
+
+    /// The writing key's health, if there is a keyring yet.
+    pub fn health(&self) -> Option<Health> {
+        self.0.load().as_ref().map(|keyring| keyring.health())
+    }
+
+    /// The keyring for a call.
+    ///
+    /// # Errors
+    /// [`Stopped`](ErrorKind::Stopped) while no configuration was read.
+    pub(crate) fn keyring(&self) -> Result<Arc<Keyring>, ProviderError> {
+        self.get().ok_or_else(|| {
+            let text =
+                "no configuration was read yet: the file is absent or can't be used; see the log or /readyz?verbose";
+            ProviderError::new(ErrorKind::Stopped, text)
+        })
+    }
+}

@@ -1,0 +1,168 @@
+//! The socket file: checked, bound under a name beside, given its mode and owner, and renamed into place, so that no
+//! moment exists in which the path is absent or open to others.
+
+mod checks;
+
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::{fs, process};
+
+use rustix::fs::{FlockOperation, flock};
+use thiserror::Error;
+use tokio::net::UnixListener;
+
+/// The longest path that fits a socket address, without the closing zero (unix(7)).
+pub const MAX_PATH: usize = 107;
+
+/// What the socket shall be.
+#[derive(Clone, Debug)]
+pub struct SocketConfig {
+    /// Absolute, at most [`MAX_PATH`] bytes; its folder exists.
+    pub path: PathBuf,
+    /// Permission bits.
+    pub mode: u32,
+    /// The owner, if it shall be another than us.
+    pub uid: Option<u32>,
+    /// The group, if it shall be another than ours.
+    pub gid: Option<u32>,
+    /// Take the path over from a process that answers on it.
+    pub take_over: bool,
+}
+
+/// Why there is no socket.
+#[derive(Debug, Error)]
+pub enum SocketError {
+    /// The path can't be one.
+    #[error("socket path {path}: {reason}")]
+    Path {
+        /// As configured.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// Somebody answers there.
+    #[error("socket path {0}: another process answers there; stop it first, or take over with --take-over")]
+    Live(PathBuf),
+    /// The operating system refused a step.
+    #[error("socket path {path}: can't {step}")]
+    Step {
+        /// As configured.
+        path: PathBuf,
+        /// What was tried.
+        step: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// A listening socket under a name beside the final one.
+#[derive(Debug)]
+pub struct Prepared {
+    listener: UnixListener,
+    beside: OwnedFile,
+    config: SocketConfig,
+}
+
+/// A listening socket in its place.
+#[derive(Debug)]
+pub struct Published {
+    /// Accepts connections.
+    pub listener: UnixListener,
+    /// The file; dropping it removes the file if it is still ours.
+    pub file: OwnedFile,
+}
+
+/// Checks the place and binds beside it. Must run inside a tokio runtime. The process's umask should keep others out
+/// (0077): between bind and chmod the file has the mode that the umask gives.
+///
+/// # Errors
+/// A path or folder that won't do, something that is no socket at the path, a live socket without `take_over`.
+pub fn prepare(config: SocketConfig) -> Result<Prepared, SocketError> {
+    checks::path(&config.path)?;
+    checks::occupant(&config)?;
+    let step = |step, source| SocketError::Step { path: config.path.clone(), step, source };
+    let (listener, beside) = bind_beside(&config.path).map_err(|source| step("bind in its folder", source))?;
+    // Ownership first: chown may clear bits, and the mode must be last to widen.
+    if config.uid.is_some() || config.gid.is_some() {
+        std::os::unix::fs::chown(&beside.path, config.uid, config.gid)
+            .map_err(|source| step("change owner or group", source))?;
+    }
+    fs::set_permissions(&beside.path, fs::Permissions::from_mode(config.mode))
+        .map_err(|source| step("change the mode", source))?;
+    Ok(Prepared { listener, beside, config })
+}
+
+impl Prepared {
+    /// Renames the socket into place; whatever socket was there before keeps its open connections only.
+    ///
+    /// # Errors
+    /// As [`prepare`]: the place is looked at once more, under a lock that two starts at once share.
+    pub fn publish(self) -> Result<Published, SocketError> {
+        let Self { listener, beside, config } = self;
+        let step = |step, source| SocketError::Step { path: config.path.clone(), step, source };
+        let folder = fs::File::open(folder(&config.path)).map_err(|source| step("open its folder", source))?;
+        flock(&folder, FlockOperation::LockExclusive).map_err(|errno| step("lock its folder", errno.into()))?;
+        checks::occupant(&config)?;
+        let file = beside.moved(&config.path).map_err(|source| step("rename it into place", source))?;
+        Ok(Published { listener, file })
+    }
+}
+
+/// A socket file that is removed on drop, but only while device and inode are still the ones that we made.
+#[derive(Debug)]
+pub struct OwnedFile {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+impl OwnedFile {
+    fn new(path: PathBuf) -> io::Result<Self> {
+        let metadata = fs::symlink_metadata(&path)?;
+        Ok(Self { path, identity: (metadata.dev(), metadata.ino()) })
+    }
+
+    fn moved(mut self, to: &Path) -> io::Result<Self> {
+        fs::rename(&self.path, to)?;
+        self.path = to.to_owned();
+        Ok(self)
+    }
+
+    /// True while the path still leads to the file that we made; false once another process took it over.
+    pub fn is_ours(&self) -> bool {
+        fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.identity)
+    }
+}
+
+impl Drop for OwnedFile {
+    fn drop(&mut self) {
+        if self.is_ours() {
+            // Left behind it is only stale, and the next start replaces it.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Binds under a name no longer than the final one, as the final one may be as long as an address can be.
+fn bind_beside(path: &Path) -> io::Result<(UnixListener, OwnedFile)> {
+    let length = path.file_name().map_or(1, |name| name.len()).clamp(1, 16);
+    let mut last = io::Error::from(io::ErrorKind::AddrInUse);
+    for attempt in 0..64_u32 {
+        let seed = (process::id() ^ attempt.wrapping_mul(0x9E37_79B9)).wrapping_mul(0x85EB_CA6B) ^ attempt;
+        let name = format!("{seed:08x}{:08x}", seed.rotate_left(13).wrapping_mul(0xC2B2_AE35));
+        let beside = folder(path).join(&name[name.len() - length..]);
+        match UnixListener::bind(&beside) {
+            Ok(listener) => return Ok((listener, OwnedFile::new(beside)?)),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last)
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("/"))
+}
+
+#[cfg(test)]
+mod tests;

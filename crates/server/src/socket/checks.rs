@@ -1,0 +1,60 @@
+//! What must be true of a socket's place before it is bound.
+
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use super::{MAX_PATH, SocketConfig, SocketError, folder};
+
+/// The path fits an address, and its folder is one in which nobody else can swap the socket.
+pub(super) fn path(path: &Path) -> Result<(), SocketError> {
+    let refuse = |reason: String| Err(SocketError::Path { path: path.to_owned(), reason });
+    let length = path.as_os_str().as_bytes().len();
+    if length > MAX_PATH {
+        return refuse(format!("it has {length} bytes, a socket's path at most {MAX_PATH}; choose a shorter one"));
+    }
+    if !path.is_absolute() || path.file_name().is_none() {
+        return refuse("write an absolute path with a file name".into());
+    }
+    let folder = folder(path);
+    let metadata = match fs::metadata(folder) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return refuse(format!("folder {} does not exist; make it, for kube-apiserver's group", folder.display()));
+        }
+        Err(source) => return Err(SocketError::Step { path: path.to_owned(), step: "look at its folder", source }),
+    };
+    if !metadata.is_dir() {
+        return refuse(format!("{} is no folder", folder.display()));
+    }
+    let (world_writable, sticky) = (metadata.mode() & 0o002 != 0, metadata.mode() & 0o1000 != 0);
+    if world_writable && !sticky {
+        let remedy = "anyone could put another socket there; chmod o-w it, or use a folder of your own";
+        return refuse(format!("folder {} is writable for everyone: {remedy}", folder.display()));
+    }
+    Ok(())
+}
+
+/// Nothing is at the path, or a socket that nobody serves, or one that is to be taken over.
+pub(super) fn occupant(config: &SocketConfig) -> Result<(), SocketError> {
+    let path = &config.path;
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(SocketError::Step { path: path.clone(), step: "look at what is there", source }),
+    };
+    if !found.file_type().is_socket() {
+        let reason = "what is there is no socket; it is left alone, remove it yourself or choose another path".into();
+        return Err(SocketError::Path { path: path.clone(), reason });
+    }
+    // A connect to a listening socket ends at once, one way or the other; only "refused" means that nobody listens.
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Ok(_) | Err(_) if config.take_over => Ok(()),
+        Ok(_) | Err(_) => Err(SocketError::Live(path.clone())),
+    }
+}

@@ -1,0 +1,58 @@
+//! `v1beta1.KeyManagementService`: translation only. Its answers carry no key_id; the ciphertext describes itself.
+
+use tonic::{Request, Response, Status, async_trait};
+use trousseau_core::{Api, DecryptRequest as Decryption, ErrorKind, ProviderError, Secret};
+use trousseau_kms_api::v1beta1::key_management_service_server::KeyManagementService;
+use trousseau_kms_api::v1beta1::{
+    DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse, VersionRequest, VersionResponse,
+};
+
+use crate::call::Shared;
+
+const VERSION: &str = "v1beta1";
+
+pub(crate) struct V1(pub(crate) Shared);
+
+#[async_trait]
+impl KeyManagementService for V1 {
+    async fn version(&self, request: Request<VersionRequest>) -> Result<Response<VersionResponse>, Status> {
+        let work = |_| async {
+            Ok(VersionResponse {
+                version: VERSION.to_owned(),
+                runtime_name: "trousseau".to_owned(),
+                runtime_version: env!("CARGO_PKG_VERSION").to_owned(),
+            })
+        };
+        self.0.answer(Api::V1, "Version", "", &request, work).await
+    }
+
+    async fn encrypt(&self, mut request: Request<EncryptRequest>) -> Result<Response<EncryptResponse>, Status> {
+        let sent = check(&request.get_ref().version);
+        let plaintext = Secret::new(std::mem::take(&mut request.get_mut().plain));
+        let work = |call| async move {
+            sent?;
+            let encrypted = self.0.current.keyring()?.encrypt(Api::V1, &plaintext, &call).await?;
+            Ok(EncryptResponse { cipher: encrypted.ciphertext })
+        };
+        self.0.answer(Api::V1, "Encrypt", "", &request, work).await
+    }
+
+    async fn decrypt(&self, request: Request<DecryptRequest>) -> Result<Response<DecryptResponse>, Status> {
+        let asked = request.get_ref();
+        let work = |call| async move {
+            check(&asked.version)?;
+            let wanted = Decryption { ciphertext: &asked.cipher, key_id: None };
+            let plaintext = self.0.current.keyring()?.decrypt(wanted, &call).await?;
+            Ok(DecryptResponse { plain: plaintext.into_exposed() })
+        };
+        self.0.answer(Api::V1, "Decrypt", "", &request, work).await
+    }
+}
+
+fn check(version: &str) -> Result<(), ProviderError> {
+    if version == VERSION {
+        return Ok(());
+    }
+    let text = format!("API version `{}` is not spoken here, only {VERSION}", version.escape_debug());
+    Err(ProviderError::new(ErrorKind::Malformed, text))
+}
