@@ -142,7 +142,7 @@ impl Clusters {
 
     /// The name that writes, and its hash.
     pub fn first(&self) -> (&str, [u8; 4]) {
-        self.0.first().map_or(("", cluster_hash("")), |(name, hash)| (name, *hash))
+        self.0.first().map_or_else(|| ("", cluster_hash("")), |(name, hash)| (name, *hash))
     }
 
     /// The configured name with this hash.

@@ -96,8 +96,7 @@ mod tests {
 
     fn choose(seen: &Observation, current: Option<u32>, now: u64) -> Option<u32> {
         let current = current.map(Number);
-        let info = Promotion::new(PromotionRule::default()).choose(seen, current.as_ref(), now)?.version.number();
-        info
+        Promotion::new(PromotionRule::default()).choose(seen, current.as_ref(), now)?.version.number()
     }
 
     #[test]

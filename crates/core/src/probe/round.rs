@@ -200,7 +200,11 @@ impl Prober {
             return;
         };
         if next.snapshot.as_ref().is_some_and(|snapshot| snapshot.withdraw()) {
-            self.events.on(&Event::Withdrawn { key: self.key.name(), back_to: &earlier.key_id, version: &earlier.version });
+            self.events.on(&Event::Withdrawn {
+                key: self.key.name(),
+                back_to: &earlier.key_id,
+                version: &earlier.version,
+            });
             next.snapshot = Some(earlier);
         }
     }
