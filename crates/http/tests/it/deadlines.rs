@@ -3,7 +3,11 @@
 use std::time::{Duration, Instant};
 
 use tokio::io::AsyncReadExt;
-use trousseau_http::{Client, Config, Deadlines, ErrorKind, HttpError, Method, Phase, Proxies, Request};
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::time::sleep;
+use tokio_rustls::TlsAcceptor;
+use trousseau_http::{Client, Config, Deadlines, ErrorKind, HttpError, Method, Phase, Proxies, Request, Zeroizing};
 use trousseau_testkit::ca::TestCa;
 use trousseau_testkit::https::{Front, Reply, ScriptedServer};
 
@@ -98,7 +102,7 @@ async fn a_slow_answer_within_its_bounds_is_an_answer() {
 
 #[tokio::test]
 async fn a_caller_who_gives_up_closes_the_connection() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = origin(&format!("http://{}", listener.local_addr().unwrap()));
     let client = Config { plain_http: true, ..config(&TestCa::new()) }.build().unwrap();
     let call = tokio::spawn(async move { client.send(Request::new(Method::GET, &address, "/")).await });
@@ -106,6 +110,30 @@ async fn a_caller_who_gives_up_closes_the_connection() {
     assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
     call.abort();
     assert_eq!(stream.read(&mut [0; 1024]).await.unwrap(), 0, "end of stream");
+}
+
+#[tokio::test]
+async fn a_server_that_stops_reading_leaves_nothing_running_here() {
+    let ca = TestCa::new();
+    let Front::Tls(tls) = Front::tls(&ca.server(&["127.0.0.1"])) else { unreachable!() };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = origin(&format!("https://{}", listener.local_addr().unwrap()));
+    let server = tokio::spawn(async move {
+        let session = TlsAcceptor::from(tls).accept(listener.accept().await.unwrap().0).await.unwrap();
+        std::future::pending::<()>().await;
+        drop(session);
+    });
+    let client = hurried(&ca, |d| d.first_byte = SHORT);
+    // More than the socket buffers take: not even a goodbye can be written any more.
+    let request = Request::new(Method::POST, &address, "/").body(Zeroizing::new(vec![b'x'; 64_000_000]));
+    assert_eq!(client.send(request).await.unwrap_err().kind(), ErrorKind::Deadline);
+    for _ in 0..100 {
+        if Handle::current().metrics().num_alive_tasks() == 1 {
+            return server.abort();
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the connection's task goes on");
 }
 
 #[test]

@@ -30,6 +30,12 @@ async fn a_hundred_megabytes_are_refused_as_soon_as_the_bound_is_passed() {
 }
 
 #[tokio::test]
+async fn an_announced_length_is_not_believed_with_memory() {
+    let (ca, server) = server(|_| Reply::enormous(u64::MAX / 2));
+    assert_eq!(get(&client(&ca), &server).await.unwrap_err().kind(), ErrorKind::TooLarge);
+}
+
+#[tokio::test]
 async fn a_body_cut_short_is_no_answer() {
     for chunked in [false, true] {
         let (ca, server) = server(move |_| {
