@@ -1,16 +1,19 @@
 //! The `vault:` section of a key, as it stands in the configuration file.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
 use trousseau_core::SecretText;
 
-/// One transit key in Vault or OpenBao.
-#[derive(Clone, Debug, Deserialize)]
+/// One transit key in Vault or OpenBao. `Debug` leaves out the address and the proxy, in which somebody may have
+/// written a password.
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Config {
-    /// Where Vault listens: `https://host:8200`, with a path in front of `/v1` if a proxy adds one.
+    /// Where Vault listens: `https://host:8200`, with a path in front of `/v1` if a proxy adds one. Absent = `VAULT_ADDR`.
+    #[serde(default)]
     pub address: String,
     /// The namespace (Vault Enterprise, OpenBao), outer slashes or not.
     #[serde(default)]
@@ -128,6 +131,18 @@ pub struct Timeouts {
     /// For the whole call.
     #[serde(with = "humantime_serde")]
     pub whole: Duration,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("namespace", &self.namespace)
+            .field("transit", &self.transit)
+            .field("auth", &self.auth)
+            .field("tls", &self.tls)
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Auth {

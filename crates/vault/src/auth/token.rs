@@ -1,0 +1,100 @@
+//! A token that somebody else made: in a file that is read again and again, or given once.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use tokio::fs::File;
+use tokio::io::AsyncReadExt;
+use trousseau_core::{ErrorKind, ProviderError, SecretText};
+use trousseau_http::{SecretHeader, Zeroizing};
+
+/// The longest token file in bytes. Vault's tokens have about a hundred, batch tokens a few hundred.
+const MAX_FILE: usize = 16 * 1024;
+
+/// What a template engine writes for a field that isn't there.
+const NO_VALUE: &str = "<no value>";
+
+/// Where a token comes from.
+pub(crate) enum TokenSource {
+    /// A file, which Vault Agent or somebody else keeps fresh.
+    File(PathBuf),
+    /// The value itself, and the name of the setting that held it.
+    Fixed(SecretText, &'static str),
+}
+
+/// A token, ready to be sent. Nothing of it can be printed.
+pub(crate) struct Token {
+    text: SecretText,
+    header: SecretHeader,
+}
+
+impl TokenSource {
+    /// Reads it as it stands now.
+    ///
+    /// # Errors
+    /// `Denied`, with what is wrong with the file or the value.
+    pub(crate) async fn read(&self) -> Result<Token, ProviderError> {
+        match self {
+            Self::Fixed(text, _) => Token::new(text.expose(), self),
+            Self::File(path) => {
+                let bytes = read_bounded(path).await.map_err(|error| {
+                    let remedy = "check that the file is there and that this process may read it";
+                    denied(format!("{self} can't be read; {remedy}")).with_source(error)
+                })?;
+                let text = std::str::from_utf8(&bytes).ok().filter(|_| bytes.len() <= MAX_FILE);
+                let text = text.ok_or_else(|| denied(format!("{self} holds no token; check the path")))?;
+                Token::new(text, self)
+            }
+        }
+    }
+}
+
+impl fmt::Display for TokenSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "the token file {}", path.display()),
+            Self::Fixed(_, setting) => write!(f, "the token from {setting}"),
+        }
+    }
+}
+
+impl Token {
+    fn new(text: &str, source: &TokenSource) -> Result<Self, ProviderError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(denied(format!("{source} is empty; put a token into it")));
+        }
+        if text == NO_VALUE {
+            let remedy = "add the field, or correct its name in the template";
+            return Err(denied(format!("{source} is `{NO_VALUE}`: the KV secret lacks the field; {remedy}")));
+        }
+        let header = SecretHeader::new(Zeroizing::new(text.as_bytes().to_vec()));
+        let header = header.map_err(|error| denied(format!("{source} is no token")).with_source(error))?;
+        Ok(Self { text: SecretText::new(text.to_owned()), header })
+    }
+
+    /// As the value of `X-Vault-Token`.
+    pub(crate) fn header(&self) -> &SecretHeader {
+        &self.header
+    }
+
+    /// Whether `text` repeats it.
+    pub(crate) fn is_in(&self, text: &str) -> bool {
+        text.contains(self.text.expose())
+    }
+
+    pub(super) fn same_as(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+/// One byte more than allowed at most, which tells that it is too long.
+async fn read_bounded(path: &PathBuf) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE + 1));
+    File::open(path).await?.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes).await?;
+    Ok(bytes)
+}
+
+fn denied(text: String) -> ProviderError {
+    ProviderError::new(ErrorKind::Denied, text)
+}
