@@ -6,10 +6,10 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-/// The cargo that runs us, with `args`, at the workspace's root.
-pub(crate) fn cargo(args: &[&str]) -> Command {
+/// The cargo that runs us, with the words of `args`, at the workspace's root.
+pub(crate) fn cargo(args: &str) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root()).args(args);
+    command.current_dir(root()).args(args.split(' '));
     command
 }
 
@@ -20,7 +20,7 @@ pub(crate) fn root() -> &'static str {
 
 /// The names of all integration test targets of the workspace, sorted.
 pub(crate) fn integration_tests() -> Result<Vec<String>> {
-    let output = cargo(&["metadata", "--no-deps", "--format-version=1"]).output().context("run cargo metadata")?;
+    let output = cargo("metadata --no-deps --format-version=1").output().context("run cargo metadata")?;
     if !output.status.success() {
         bail!("cargo metadata: {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
     }

@@ -13,17 +13,14 @@ const CARGO_DENY: &str = "0.20.2";
 
 /// Runs all steps, also after one has failed, and lists them at the end.
 pub(crate) fn run() -> Result<ExitCode> {
-    let mut documentation = cargo(&["doc", "--workspace", "--no-deps", "--quiet"]);
+    let mut documentation = cargo("doc --workspace --no-deps --quiet");
     documentation.env("RUSTDOCFLAGS", "-D warnings");
     let steps: [(&str, Result<Command>); 5] = [
-        ("format", Ok(cargo(&["fmt", "--all", "--check"]))),
-        (
-            "lints",
-            Ok(cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "-D", "warnings"])),
-        ),
+        ("format", Ok(cargo("fmt --all --check"))),
+        ("lints", Ok(cargo("clippy --workspace --all-targets --locked --keep-going --quiet -- -D warnings"))),
         ("dependencies", cargo_deny()),
         ("documentation", Ok(documentation)),
-        ("generated files", Ok(cargo(&["test", "--quiet", "--package", "trousseau-kms-api", "--test", "fresh"]))),
+        ("generated files", Ok(cargo("test --quiet --workspace --test fresh"))),
     ];
     let mut lines = Vec::new();
     let mut all_passed = true;
@@ -56,9 +53,16 @@ fn succeed(command: &mut Command) -> Result<()> {
 fn cargo_deny() -> Result<Command> {
     let binary = cache::install("tools", &format!("cargo-deny-{CARGO_DENY}"), |folder| {
         println!("installing cargo-deny {CARGO_DENY} (some minutes, once)");
-        let mut install = cargo(&["install", "cargo-deny", "--locked", "--quiet", "--version", CARGO_DENY, "--root"]);
-        succeed(install.arg(folder).arg("--target-dir").arg(folder.join("target")))
-            .context("cargo install cargo-deny: it needs crates.io and a C compiler")?;
+        let mut install = cargo("install cargo-deny --locked --quiet");
+        succeed(
+            install
+                .args(["--version", CARGO_DENY])
+                .arg("--root")
+                .arg(folder)
+                .arg("--target-dir")
+                .arg(folder.join("target")),
+        )
+        .context("cargo install cargo-deny: it needs crates.io and a C compiler")?;
         Ok(folder.join("bin/cargo-deny"))
     })?;
     let mut command = Command::new(binary);

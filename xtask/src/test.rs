@@ -27,13 +27,13 @@ fn run_all(fast: bool, tally: &mut Tally) -> Result<()> {
     let (cluster, others): (Vec<_>, Vec<_>) =
         integration_tests()?.into_iter().partition(|name| name.starts_with("cluster"));
     compile(if fast { &[] } else { &cluster }, &others)?;
-    tally.run(cargo(&["test", "--workspace", "--no-fail-fast", "--lib", "--bins"]).args(select(&others)))?;
-    tally.run(&mut cargo(&["test", "--workspace", "--no-fail-fast", "--doc"]))?;
+    tally.run(cargo("test --workspace --no-fail-fast --lib --bins").args(select(&others)))?;
+    tally.run(&mut cargo("test --workspace --no-fail-fast --doc"))?;
     if fast {
         tally.left_out = cluster;
     } else if !cluster.is_empty() {
         let variables = servers::variables()?;
-        let mut command = cargo(&["test", "--workspace", "--no-fail-fast"]);
+        let mut command = cargo("test --workspace --no-fail-fast");
         tally.run(command.args(select(&cluster)).args(["--", CLUSTER_THREADS]).envs(variables))?;
     }
     Ok(())
@@ -113,7 +113,7 @@ impl fmt::Display for Tally {
 
 // Before anything runs, so that "does not compile" is told from "a test fails".
 fn compile(cluster: &[String], others: &[String]) -> Result<()> {
-    let mut command = cargo(&["test", "--workspace", "--no-run", "--lib", "--bins"]);
+    let mut command = cargo("test --workspace --no-run --lib --bins");
     let status = command.args(select(cluster)).args(select(others)).status().context("cargo cannot be started")?;
     if !status.success() {
         bail!("it does not compile ({status})");

@@ -1,9 +1,12 @@
 //! Every server really runs; what it does afterwards is seen from outside.
 
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use trousseau_cluster::{ApiServer, ApiServerConfig, Etcd, SEEDS_TEMPLATE, Vault, VaultAgent};
+use trousseau_cluster::{ApiServer, ApiServerConfig, Etcd, SEEDS_TEMPLATE, Vault, VaultAgent, VaultConfig};
 
 #[test]
 fn etcd_keeps_values_over_a_restart() {
@@ -37,8 +40,9 @@ fn api_server_stores_a_secret_in_etcd_in_clear_without_encryption() {
     let readyz = api.readyz().unwrap();
     assert!(readyz.ready && readyz.text.contains("[+]etcd ok"), "{}", readyz.text);
     assert!(api.metrics().unwrap().contains("apiserver_request_total"));
-    let map = "{apiVersion: v1, kind: ConfigMap, metadata: {name: m}, data: {a: b}}";
-    assert!(api.kubectl_stdin(&["apply", "-f", "-"], map).unwrap().status.success());
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\ndata: {a: b}\n";
+    let applied = api.kubectl_stdin(&["apply", "-f", "-"], map).unwrap();
+    assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
     assert!(!api.kubectl(&["get", "secret", "missing"]).unwrap().status.success());
 
     api.kill().unwrap();
@@ -98,6 +102,24 @@ fn vault_encrypts_and_survives_seal_and_restart() {
 }
 
 #[test]
+fn vault_listens_with_tls_too_when_given_a_certificate() {
+    let dir = tempfile::tempdir().unwrap();
+    let pair = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let (certificate, key) = (dir.path().join("tls.pem"), dir.path().join("tls.key"));
+    fs::write(&certificate, pair.cert.pem()).unwrap();
+    fs::write(&key, pair.signing_key.serialize_pem()).unwrap();
+    let config = VaultConfig { dir: dir.path().join("vault"), tls: Some((certificate, key)) };
+    let vault = Vault::start_with(&config).unwrap();
+
+    let address = vault.tls_address().unwrap();
+    let mut stream = TcpStream::connect(address.strip_prefix("https://").unwrap()).unwrap();
+    stream.write_all(b"GET /v1/sys/health HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("Client sent an HTTP request to an HTTPS server"), "{answer}");
+}
+
+#[test]
 fn vault_goes_back_to_an_older_snapshot() {
     let dir = tempfile::tempdir().unwrap();
     let vault = Vault::start(dir.path()).unwrap();
@@ -114,7 +136,7 @@ fn vault_goes_back_to_an_older_snapshot() {
     assert_eq!(latest().unwrap(), 1);
     vault.delete_key("transit", "k").unwrap();
     assert!(latest().unwrap_err().to_string().contains("404"));
-    assert!(std::fs::read_to_string(audit).unwrap().contains("transit/keys/k/rotate"));
+    assert!(fs::read_to_string(audit).unwrap().contains("transit/keys/k/rotate"));
 }
 
 #[test]
