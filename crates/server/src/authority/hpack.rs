@@ -110,6 +110,7 @@ mod tests {
             (b"\x41\x01x", b"\x41\x01x"),
             (b"\x44\x02/x", b"\x44\x02/x"),
             (b"\x82\x3f\x61\x10\x0a:authority\x03%2F\x84", b"\x82\x3f\x61\x10\x0a:authority\x03000\x84"),
+            (b"\x2f\x41\x02/x", b"\x2f\x41\x0200"),
             (b"\x41\x03/x", b"\x41\x03/x"),
         ] {
             let mut block = before.to_vec();

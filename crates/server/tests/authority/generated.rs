@@ -120,3 +120,19 @@ fn a_block_beyond_the_bound_goes_by_and_later_ones_are_mended() {
     assert_eq!((seen.requests.len(), seen.refused, seen.closed), (1, 1, false));
     assert_eq!(seen.requests[0].authority.as_deref(), Some("0000000000000"));
 }
+
+/// RFC 9113 §6.10: only the CONTINUATION frames of its stream may follow an open block; the first bit is to be ignored.
+#[test]
+fn a_block_is_what_h2_takes_for_one() {
+    let authority = literal(Form { kind: 0, name: Ok(1) }, b"/run/kms.sock", false);
+    let block = [&OTHERS[..3], &authority].concat();
+    let valid = [PREFACE, &wire::request(1, &block, &[5], None, false)].concat();
+    let continuation = valid.len() - (block.len() - 5) - 9;
+    for (at, value, requests) in [(0, 0, 1), (5, 0x80, 1), (8, 3, 0), (3, 0, 0)] {
+        let mut bytes = valid.clone();
+        bytes[continuation + at] = value;
+        let seen = filtered(&bytes, 4096);
+        assert_eq!((seen.requests.len(), seen.closed), (requests, requests == 0), "byte {at}");
+        assert_eq!(filter(&bytes, &[9]) == bytes, requests == 0, "byte {at}");
+    }
+}
