@@ -1,10 +1,10 @@
 //! Lets kube-apiserver in whose `:authority` is the path of the socket.
 //!
-//! Dialing a Unix socket, grpc-go sends the socket's path as `:authority`: `/run/kms.sock`, or `%2Frun%2Fkms.sock` since
-//! 1.57. Neither is an authority (RFC 3986 §3.2), so h2 resets the stream with `PROTOCOL_ERROR` before tonic hears of it
-//! (hyperium/h2#487, open since 2020). That cuts off KMS v1 on every Kubernetes and KMS v2 before 1.32, which sends
-//! `localhost`. The plugin has no use for the value, so [`AuthorityStream`] sits between the accepted socket and stock
-//! tonic and overwrites it where h2 would refuse it.
+//! Dialing a Unix socket, grpc-go sends the socket's path as `:authority`: `/run/kms.sock` up to 1.56,
+//! `%2Frun%2Fkms.sock` in 1.58 and later. Neither is an authority (RFC 3986 §3.2), so h2 resets the stream with
+//! `PROTOCOL_ERROR` before tonic hears of it (hyperium/h2#487, open since 2020). That cuts off KMS v1 on every
+//! Kubernetes and KMS v2 before 1.32, which sends `localhost`. The plugin has no use for the value, so
+//! [`AuthorityStream`] sits between the accepted socket and stock tonic and overwrites it where h2 would refuse it.
 //!
 //! A header block (RFC 9113 §4.3) is compressed with HPACK (RFC 7541), whose state both ends must keep in step. The
 //! stand-in therefore has the *decoded* and the *encoded* length of what it replaces: no frame changes its size, and a

@@ -89,22 +89,28 @@ fn the_huffman_table_is_that_of_h2() {
     }
 }
 
-/// The static table has the name, so no encoder writes it so; were there one, it costs the stream alone.
+/// What the module's documentation names as beyond the filter; no client is known to send it.
 #[test]
-fn a_name_from_the_dynamic_table_is_not_recognized() {
-    let refused = literal(Form { kind: 0, name: Ok(1) }, b"/x", false);
+fn what_stays_refused_costs_its_stream_alone() {
+    let static_name = Form { kind: 0, name: Ok(1) };
     let block = |authority: &[u8]| [&OTHERS[..3], authority].concat();
     let kept = literal(Form { kind: 0x40, name: Ok(1) }, b"/run/kms.sock", false);
-    // Index 62 as a 4-bit prefix and one more byte.
-    let by_name = [&[0x0f, 62 - 15][..], &refused[1..]].concat();
-    let bytes = [
-        PREFACE,
-        &wire::request(1, &block(&kept), &[], None, false),
-        &wire::request(3, &block(&by_name), &[], None, false),
-        &wire::request(5, &block(&[0x80 | 62]), &[], None, false),
+    let beyond = [
+        // The name by index 62: 15 in the prefix, and one more byte.
+        [&[0x0f, 62 - 15][..], &literal(static_name, b"/x", false)[1..]].concat(),
+        literal(static_name, b"", false),
+        literal(static_name, &encode("日本語".as_bytes()), true),
     ];
-    let seen = filtered(&bytes.concat(), 4096);
-    assert_eq!((seen.requests.len(), seen.refused, seen.closed), (2, 1, false));
+    for authority in beyond {
+        let bytes = [
+            PREFACE,
+            &wire::request(1, &block(&kept), &[], None, false),
+            &wire::request(3, &block(&authority), &[], None, false),
+            &wire::request(5, &block(&[0x80 | 62]), &[], None, false),
+        ];
+        let seen = filtered(&bytes.concat(), 4096);
+        assert_eq!((seen.requests.len(), seen.refused, seen.closed), (2, 1, false), "{authority:x?}");
+    }
 }
 
 #[test]
