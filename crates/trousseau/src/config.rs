@@ -1,0 +1,255 @@
+//! The configuration: one strict YAML file, or flags, or a file in the shape of the Go Trousseau.
+//!
+//! An error names file, line, column, what is wrong and what to write; never a value, because values may be secrets.
+
+mod check;
+mod error;
+mod key;
+mod limits;
+mod outline;
+mod socket;
+mod suggest;
+mod yaml;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use trousseau_core::SecretText;
+use trousseau_core::envelope::{Clusters, SameHash};
+use zeroize::Zeroizing;
+
+pub use error::ConfigError;
+pub use key::{Accept, Key, ProviderConfig};
+pub use limits::{Health, Limits, Probe, Size};
+pub use socket::{Allow, Mode, Socket};
+
+use outline::Outline;
+
+/// The largest configuration file that is read, in bytes.
+pub const MAX_FILE: u64 = 1_000_000;
+
+/// The whole configuration: typed, validated, every default filled in.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Config {
+    /// The cluster's names: the first writes, all read. Absent = one empty name. See [`Config::clusters`].
+    #[serde(default, deserialize_with = "yaml::one_or_many")]
+    pub cluster: Vec<String>,
+    /// The socket that kube-apiserver connects to.
+    #[serde(default)]
+    pub socket: Socket,
+    /// The admin endpoint; `None` = off. Default 127.0.0.1:8787.
+    #[serde(default = "admin_default", deserialize_with = "admin")]
+    pub admin: Option<Admin>,
+    /// What is logged, and how.
+    #[serde(default)]
+    pub log: Log,
+    /// What `Status.version` says. Default `v2beta1`, right for every Kubernetes from 1.27 on.
+    #[serde(default)]
+    pub status_version: StatusVersion,
+    /// When trouble of the KMS becomes trouble of ours.
+    #[serde(default)]
+    pub health: Health,
+    /// The background probe and the promotion rule.
+    #[serde(default)]
+    pub probe: Probe,
+    /// Bounds.
+    #[serde(default)]
+    pub limits: Limits,
+    /// On reload, accept a writing key that is not in the running list: peers may not be able to read it yet.
+    #[serde(default)]
+    pub force: bool,
+    /// The keys; never empty. The first writes, all of them read.
+    pub keys: Vec<Key>,
+}
+
+impl Config {
+    /// The cluster's names as core takes them.
+    ///
+    /// # Errors
+    /// None once the configuration was loaded: then two names that can't be told apart were refused.
+    pub fn clusters(&self) -> Result<Clusters, SameHash> {
+        Clusters::new(self.cluster.clone())
+    }
+}
+
+/// The admin endpoint: `/livez`, `/readyz`, `/healthz`, `/metrics`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Serve `/healthz` and nothing else there (the legacy file, whose probe comes through the node's address).
+    pub health_only: bool,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Log {
+    /// For our own targets; HTTP and TLS libraries never say more than `info`. Default `info`.
+    pub level: LogLevel,
+    /// Default `json`.
+    pub format: LogFormat,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the levels of every logger")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+/// The shape of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    #[default]
+    Json,
+}
+
+/// What `Status.version` says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StatusVersion {
+    /// Right for every Kubernetes from 1.27 on.
+    #[default]
+    V2beta1,
+    /// For Kubernetes 1.29 and later.
+    V2,
+}
+
+/// A configuration, and what is to be said of it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What was configured.
+    pub config: Config,
+    /// What is accepted but should not stay so.
+    pub warnings: Vec<Warning>,
+    /// The file has the shape of the Go Trousseau's.
+    pub legacy: bool,
+    /// SHA-256 over the file; over nothing where there is no file.
+    pub digest: [u8; 32],
+    /// Where each value that is no default comes from: the path of the field, and `FILE:LINE`, a flag or a variable.
+    pub origins: BTreeMap<String, String>,
+}
+
+/// Something accepted that should not stay so: logged once, counted by its code, and a finding of `doctor`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// A stable word such as `plain-http`: a metric label.
+    pub code: &'static str,
+    /// What it is and what to do; holds no value of a field that may be secret.
+    pub text: String,
+}
+
+/// The variables of the environment that count here. A value, so that tests need not change the process.
+#[derive(Clone, Debug, Default)]
+pub struct Environment(BTreeMap<String, SecretText>);
+
+impl Environment {
+    /// The `VAULT_` and proxy variables of this process, empty ones left out.
+    pub fn of_process() -> Self {
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect()
+    }
+
+    /// A variable's value.
+    pub fn get(&self, name: &str) -> Option<&SecretText> {
+        self.0.get(name)
+    }
+}
+
+impl FromIterator<(String, String)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
+        let named = |name: &str| name.starts_with("VAULT_") || name.to_ascii_uppercase().ends_with("_PROXY");
+        let counts = |(name, value): &(String, String)| named(name) && !value.is_empty();
+        Self(variables.into_iter().filter(counts).map(|(name, value)| (name, SecretText::new(value))).collect())
+    }
+}
+
+/// Reads a configuration file, native or legacy. `environment` fills only what is unset.
+///
+/// # Errors
+/// See [`ConfigError`]; [`ConfigError::is_missing`] for a file that isn't there yet.
+pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, ConfigError> {
+    let origin = path.display().to_string();
+    let bytes = read(path, &origin)?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let line = 1 + bytes.iter().take(error.valid_up_to()).filter(|&&byte| byte == b'\n').count();
+        ConfigError::new(&origin, format!("is not UTF-8 (line {line})"), "save it as UTF-8 text")
+    })?;
+    parse(text, &origin, environment)
+}
+
+/// Reads a configuration from text; `origin` is how errors name it. Touches nothing outside its arguments.
+///
+/// # Errors
+/// See [`ConfigError`].
+pub fn parse(text: &str, origin: &str, _environment: &Environment) -> Result<Loaded, ConfigError> {
+    let outline = Outline::read(text, origin)?;
+    let config: Config = yaml::read(text, origin, Some(&outline))?;
+    check::check(&config).map_err(|fault| outline.locate(origin, fault))?;
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
+    let warnings = check::warnings(&config);
+    Ok(Loaded { config, warnings, legacy: false, digest: hash, origins: outline.origins(origin) })
+}
+
+fn read(path: &Path, origin: &str) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
+    let failed = |error: std::io::Error| {
+        if error.kind() == ErrorKind::NotFound {
+            return ConfigError::missing(origin);
+        }
+        ConfigError::new(origin, format!("can't be read: {error}"), "check its owner and mode")
+    };
+    // Opening a pipe would wait for its writer.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(ConfigError::new(origin, "is no file", "name the YAML file itself"));
+    }
+    let mut bytes = Zeroizing::new(Vec::new());
+    File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(ConfigError::new(origin, "is larger than 1 MB", "name a Trousseau configuration file"));
+    }
+    Ok(bytes)
+}
+
+fn admin_default() -> Option<Admin> {
+    Some(Admin { address: (Ipv4Addr::LOCALHOST, 8787).into(), health_only: false })
+}
+
+fn admin<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Admin>, D::Error> {
+    Admin::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+impl Admin {
+    /// Reads `127.0.0.1:8787`, `[::1]:8787` or `off`.
+    fn parse(text: &str) -> Result<Option<Self>, &'static str> {
+        if text == "off" {
+            return Ok(None);
+        }
+        match text.parse() {
+            Ok(address) => Ok(Some(Self { address, health_only: false })),
+            Err(_) => Err("is no IP address with a port; write one such as 127.0.0.1:8787, or `off`"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
