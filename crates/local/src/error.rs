@@ -54,17 +54,17 @@ pub enum LocalError {
         /// What is wrong, and what to do.
         problem: String,
     },
-    /// A version's key is not the one that this process has used so far.
+    /// The file is another one: a version has another key than this process has used so far.
     #[error(
-        "key file {}: version {version} has another key than before; what it wrapped can't be opened with that. \
-         Restore the file; or, if the loss is accepted, restart Trousseau or send it SIGHUP",
+        "key file {}: the keys of versions {versions:?} are not in it any more, others are; what they wrapped can't be \
+         opened with those. Restore the file; or, if the loss is accepted, restart Trousseau or send it SIGHUP",
         path.display()
     )]
     Replaced {
         /// The key file.
         path: PathBuf,
-        /// The version.
-        version: u32,
+        /// The versions that are missing or have another key.
+        versions: Vec<u32>,
     },
     /// `keygen` never overwrites.
     #[error("key file {} exists already and is never overwritten; `--add` adds a version to it", path.display())]

@@ -48,8 +48,8 @@ fn credential(name: &str, folder: Option<&Path>) -> Result<PathBuf, LocalError> 
 /// A call that is a probe looks at the file first and takes over what changed in it, except that
 /// * a file that can't be used never replaces the keys in memory: `observe` then fails with
 ///   [`Unusable`](ErrorKind::Unusable), and calls go on with the good keys;
-/// * neither does one in which a version has another key than before: the probe that opens a wrap of that version is
-///   told [`Unauthentic`](ErrorKind::Unauthentic), and what was written stays readable until the process ends.
+/// * neither does one in which a version has another key than before: a probe that opens a wrap of a version whose
+///   key is lost with it is told [`Unauthentic`](ErrorKind::Unauthentic), and what was written stays readable until the process ends.
 ///
 /// A missing file is [`Gone`](ErrorKind::Gone). A version that was taken out is [`TooOld`](ErrorKind::TooOld) below
 /// the oldest one left and [`TooNew`](ErrorKind::TooNew) above the newest, after one more look at the file.
@@ -106,7 +106,8 @@ impl LocalProvider {
     /// What a probe that opens `number` has to know about the file.
     async fn still_there(&self, number: u32) -> Result<(), ProviderError> {
         match self.look().await {
-            Err(error @ LocalError::Replaced { version, .. }) if version == number => {
+            Err(LocalError::Replaced { path, versions }) if versions.contains(&number) => {
+                let error = LocalError::Replaced { path, versions };
                 Err(ProviderError::new(ErrorKind::Unauthentic, "the local key was replaced").with_source(error))
             }
             // `observe` reports what else is wrong with the file; this call goes on with the good keys.
@@ -123,10 +124,11 @@ impl Source {
             return Ok(());
         }
         let next = KeyFile::parse(&self.path, &text)?;
-        for old in &now.versions {
-            if next.get(old.number).is_some_and(|new| new.material.fingerprint() != old.material.fingerprint()) {
-                return Err(LocalError::Replaced { path: self.path.clone(), version: old.number });
-            }
+        let same = |old: &Version, new: &Version| old.material.fingerprint() == new.material.fingerprint();
+        if now.versions.iter().any(|old| next.get(old.number).is_some_and(|new| !same(old, new))) {
+            let lost = |old: &&Version| !next.get(old.number).is_some_and(|new| same(old, new));
+            let versions = now.versions.iter().filter(lost).map(|version| version.number).collect();
+            return Err(LocalError::Replaced { path: self.path.clone(), versions });
         }
         self.keys.store(Arc::new(next));
         Ok(())

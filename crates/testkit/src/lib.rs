@@ -1,4 +1,6 @@
 //! The provider contract suite, a fake provider, and a scripted HTTPS server.
 
 pub mod ca;
+pub mod contract;
+pub mod fake;
 pub mod https;
