@@ -13,6 +13,7 @@ const MAX_TEXT: usize = 300;
 
 /// An answer with an error status, and what its error text needs.
 pub(crate) struct Answered<'a> {
+    pub(crate) purpose: Purpose,
     /// Scheme, host and path.
     pub(crate) url: &'a str,
     /// The path behind `/v1/`.
@@ -26,6 +27,16 @@ pub(crate) struct Answered<'a> {
     /// Where the token comes from.
     pub(crate) token_from: &'a str,
     pub(crate) hint: Hint,
+}
+
+/// What a call is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Encrypt,
+    Decrypt,
+    ReadKey,
+    /// The token's own affairs, or the server's health.
+    Other,
 }
 
 /// What is known beside the answer.
@@ -61,7 +72,7 @@ const TABLE: &[(&str, ErrorKind, &str)] = &[
     ("soft deleted", ErrorKind::Disabled, "restore the key in OpenBao"),
     ("soft-deleted", ErrorKind::Disabled, "restore the key in OpenBao"),
     ("no handler for route", ErrorKind::Unusable, "correct transit.mount and namespace, or mount transit there"),
-    ("unsupported path", ErrorKind::Unusable, "correct transit.mount: another engine than transit is mounted there"),
+    ("unsupported path", ErrorKind::Unusable, "correct transit.mount or transit.key: transit does not serve that path"),
     ("rate limit quota exceeded", ErrorKind::Throttled, "raise the quota, or wait"),
     ("lease count quota exceeded", ErrorKind::Throttled, "raise the quota, or wait"),
     ("overloaded", ErrorKind::Throttled, "wait, or give Vault more resources"),
@@ -77,7 +88,7 @@ pub(crate) fn error(answered: &Answered<'_>) -> ProviderError {
     let row = reason.as_deref().and_then(|reason| TABLE.iter().find(|(text, ..)| reason.contains(text)));
     let (kind, remedy) = match row {
         // What can't be encrypted with is `refused`; what can't be decrypted with is gone for good.
-        Some(("no such key version", ..)) if answered.path.contains("/decrypt/") => {
+        Some(("no such key version", ..)) if answered.purpose == Purpose::Decrypt => {
             (ErrorKind::TooOld, "the version was trimmed from the key; restore it from Vault's backup".into())
         }
         Some((_, kind, remedy)) => (*kind, Cow::Borrowed(*remedy)),
@@ -117,7 +128,8 @@ fn by_status(answered: &Answered<'_>, reason: Option<&str>) -> (ErrorKind, Cow<'
     use ErrorKind::{BadAnswer, Denied, Gone, Lagging, Sealed, Server, Throttled, Unreachable, Unusable};
     let (kind, remedy) = match answered.status {
         300..400 => {
-            let to = answered.location.map(|location| format!(" to {}", clean(location))).unwrap_or_default();
+            let to = answered.location.filter(|location| !(answered.repeats)(location));
+            let to = to.map(|location| format!(" to {}", clean(location))).unwrap_or_default();
             let remedy = format!(
                 "the node is a standby that redirects{to} instead of forwarding, and redirects are not followed; address \
                  the active node, or a load balancer that finds it"
@@ -125,7 +137,7 @@ fn by_status(answered: &Answered<'_>, reason: Option<&str>) -> (ErrorKind, Cow<'
             return (Unreachable, remedy.into());
         }
         401 | 403 => return (Denied, denied(answered, reason).into()),
-        404 if reason == Some("") && answered.path.contains("/keys/") => {
+        404 if reason == Some("") && answered.purpose == Purpose::ReadKey => {
             (Gone, "there is no such key; restore it from Vault's backup: a new one can't read old data")
         }
         404 => (Unusable, "check `address`, `namespace` and `transit.mount`"),
@@ -143,11 +155,11 @@ fn by_status(answered: &Answered<'_>, reason: Option<&str>) -> (ErrorKind, Cow<'
 
 /// Which policy line is missing, or that it is the token.
 fn denied(answered: &Answered<'_>, reason: Option<&str>) -> String {
-    let Answered { path, token_from, .. } = answered;
+    let Answered { purpose, path, token_from, .. } = answered;
     if reason.is_some_and(|reason| reason.contains("invalid token")) {
         return format!("{token_from} is wrong, expired or revoked; put a new one there");
     }
-    let right = if path.contains("/keys/") { "read" } else { "update" };
+    let right = if *purpose == Purpose::ReadKey { "read" } else { "update" };
     let line = format!("`path \"{path}\" {{ capabilities = [\"{right}\"] }}`");
     if answered.hint == Hint::TokenRefused {
         return format!(
@@ -155,12 +167,11 @@ fn denied(answered: &Answered<'_>, reason: Option<&str>) -> String {
              it is good, its policy lacks {line}"
         );
     }
-    match right {
-        "read" => format!("add {line} to the token's policy, or set `identity: version`"),
-        _ if path.contains("/encrypt/") => {
-            format!("add {line} to the token's policy; or the key does not exist: Vault answers the same then")
-        }
-        _ => format!("add {line} to the token's policy"),
+    let add = format!("add {line} to the token's policy");
+    match purpose {
+        Purpose::ReadKey => format!("{add}, or set `identity: version`"),
+        Purpose::Encrypt => format!("{add}; or the key does not exist: Vault answers the same then"),
+        Purpose::Decrypt | Purpose::Other => add,
     }
 }
 

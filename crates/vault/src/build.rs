@@ -146,6 +146,9 @@ impl Config {
                 return Err(refuse("no token for Vault is given", remedy));
             }
         };
+        if let Some(flaw) = source.flaw() {
+            return Err(refuse(format!("{source} {}", flaw.what), flaw.remedy));
+        }
         Ok((Method::Token(source), auth.renew))
     }
 }

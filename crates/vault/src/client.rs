@@ -7,7 +7,7 @@ use trousseau_http::{
     ErrorKind as HttpKind, HeaderName, HeaderValue, HttpError, Method, Origin, Request, Response, StatusCode, Zeroizing,
 };
 
-use crate::answers::{self, Hint};
+use crate::answers::{self, Hint, Purpose};
 use crate::auth::{Session, Token};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
@@ -18,8 +18,9 @@ const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
 /// so only for a node that lags behind an `X-Vault-Index`.)
 const FORWARD: HeaderName = HeaderName::from_static("x-vault-forward");
 
-/// A call: path and body.
+/// A call: what for, path and body.
 pub(crate) struct Ask<'a> {
+    pub(crate) purpose: Purpose,
     /// From `/v1/` on, percent-encoded.
     pub(crate) path: &'a str,
     /// JSON; with one it is a POST, else a GET.
@@ -35,12 +36,12 @@ pub(crate) struct Client {
 }
 
 impl<'a> Ask<'a> {
-    pub(crate) const fn get(path: &'a str) -> Self {
-        Self { path, body: None }
+    pub(crate) const fn get(purpose: Purpose, path: &'a str) -> Self {
+        Self { purpose, path, body: None }
     }
 
-    pub(crate) const fn post(path: &'a str, body: &'a [u8]) -> Self {
-        Self { path, body: Some(body) }
+    pub(crate) const fn post(purpose: Purpose, path: &'a str, body: &'a [u8]) -> Self {
+        Self { purpose, path, body: Some(body) }
     }
 }
 
@@ -112,6 +113,7 @@ impl Client {
             token.is_some_and(|token| token.is_in(text)) || ask.body.is_some_and(|body| answers::share(text, body))
         };
         answers::error(&answers::Answered {
+            purpose: ask.purpose,
             url: &url,
             path: ask.path.trim_start_matches("/v1/"),
             status: answer.status.as_u16(),

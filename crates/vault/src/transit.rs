@@ -14,7 +14,7 @@ use trousseau_core::{
 };
 use trousseau_http::{Response, StatusCode};
 
-use crate::answers::{self, Hint};
+use crate::answers::{self, Hint, Purpose};
 use crate::auth::{Lifetime, Standing, Token};
 use crate::client::{Ask, Client};
 use crate::config::IdentitySource;
@@ -89,7 +89,7 @@ impl VaultProvider {
         call: &Call,
     ) -> Result<(u32, Vec<u8>), ProviderError> {
         let body = wire::encrypt(plaintext, aad, version);
-        let ask = Ask::post(&self.paths.encrypt, &body);
+        let ask = Ask::post(Purpose::Encrypt, &self.paths.encrypt, &body);
         let answer = self.ask(&ask, call).await?;
         let unusable = |what| self.client.unusable_answer(&ask, what);
         let data = wire::parse::<wire::Data<wire::Encrypted<'_>>>(&answer.body).and_then(|answer| answer.data);
@@ -119,7 +119,7 @@ impl VaultProvider {
         call: &Call,
     ) -> Result<Secret, ProviderError> {
         let body = wire::decrypt(version, wrap, aad);
-        let ask = Ask::post(&self.paths.decrypt, &body);
+        let ask = Ask::post(Purpose::Decrypt, &self.paths.decrypt, &body);
         let answer = self.ask(&ask, call).await?;
         let data = wire::parse::<wire::Data<wire::Decrypted<'_>>>(&answer.body).and_then(|answer| answer.data);
         data.and_then(|data| data.plaintext)
@@ -131,7 +131,7 @@ impl VaultProvider {
     async fn versions(&self, call: &Call) -> Result<(Vec<VersionInfo>, Option<u32>), ProviderError> {
         match (self.identity, self.pinned) {
             (IdentitySource::Metadata, pinned) => {
-                let ask = Ask::get(&self.paths.key);
+                let ask = Ask::get(Purpose::ReadKey, &self.paths.key);
                 let answer = self.ask(&ask, call).await?;
                 let info = wire::parse::<wire::Data<wire::KeyInfo>>(&answer.body).and_then(|answer| answer.data);
                 let info = info.ok_or_else(|| self.client.unusable_answer(&ask, "the answer describes no key"))?;
@@ -147,7 +147,7 @@ impl VaultProvider {
 
     /// Whether the node is the active one, and its clock minus ours. A failure says neither.
     async fn health(&self) -> (bool, Option<i64>) {
-        let ask = Ask::get("/v1/sys/health");
+        let ask = Ask::get(Purpose::Other, "/v1/sys/health");
         let Ok(Ok(answer)) = timeout(ASIDE, self.client.ask(&ask, None, false)).await else {
             return (false, None);
         };
@@ -168,7 +168,7 @@ impl Provider for VaultProvider {
         use ErrorKind::{Malformed, TooNew, TooOld, Unauthentic};
         match self.decrypt(1, &[0; 29], None, call).await {
             Ok(_) => {
-                let ask = Ask::get(&self.paths.decrypt);
+                let ask = Ask::get(Purpose::Decrypt, &self.paths.decrypt);
                 Err(self.client.unusable_answer(&ask, "29 zero bytes were opened, which no key can"))
             }
             Err(error) if matches!(error.kind(), Malformed | TooNew | TooOld | Unauthentic) => Ok(()),

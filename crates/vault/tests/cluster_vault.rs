@@ -1,4 +1,5 @@
 //! The provider against a real Vault.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 

@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout};
 use trousseau_core::Call;
 
 use super::Token;
+use crate::answers::Purpose;
 use crate::client::{Ask, Client};
 use crate::wire;
 
@@ -52,11 +53,16 @@ impl Lifetime {
     pub(crate) async fn standing(&self, client: &Client, token: &Arc<Token>, call: &Call) -> Standing {
         let mut last = self.last.lock().await;
         let now = Instant::now();
-        if let Some(known) = last.as_ref().filter(|known| Arc::ptr_eq(&known.token, token) && now < known.next) {
+        let known = last.as_ref().filter(|known| Arc::ptr_eq(&known.token, token));
+        if let Some(known) = known.filter(|known| now < known.next) {
             return known.now(now);
         }
         let bound = ASIDE.min(call.remaining() / 2);
-        let standing = timeout(bound, self.ask(client, token)).await.unwrap_or(Standing::Unknown);
+        let mut standing = timeout(bound, self.ask(client, token)).await.unwrap_or(Standing::Unknown);
+        if let (Standing::Unknown, Some(known)) = (standing, known) {
+            // An outage takes nothing from what was learned before: the life goes on ending at the same time.
+            standing = known.now(now);
+        }
         let wait = match standing {
             Standing::Good(Some(ttl)) => (ttl / 4).clamp(OFTEN, SELDOM),
             _ => SELDOM,
@@ -67,7 +73,7 @@ impl Lifetime {
     }
 
     async fn ask(&self, client: &Client, token: &Token) -> Standing {
-        let ask = Ask::get("/v1/auth/token/lookup-self");
+        let ask = Ask::get(Purpose::Other, "/v1/auth/token/lookup-self");
         let Ok(answer) = client.ask(&ask, Some(token), false).await else {
             return Standing::Unknown;
         };
@@ -99,7 +105,7 @@ impl Known {
 
 /// Asks for another life of the token; its length in seconds.
 async fn renew(client: &Client, token: &Token) -> Option<u64> {
-    let ask = Ask::post("/v1/auth/token/renew-self", b"{}");
+    let ask = Ask::post(Purpose::Other, "/v1/auth/token/renew-self", b"{}");
     let failure = match client.ask(&ask, Some(token), false).await {
         Ok(answer) if answer.status.as_u16() == 200 => {
             let renewed = wire::parse::<wire::Renewed>(&answer.body).and_then(|answer| answer.auth);

@@ -28,6 +28,14 @@ pub(crate) struct Token {
     header: SecretHeader,
 }
 
+/// Why a text is no token, and what to do.
+pub(crate) struct Flaw {
+    pub(crate) what: &'static str,
+    pub(crate) remedy: &'static str,
+}
+
+const NO_TOKEN: Flaw = Flaw { what: "holds something else than a token", remedy: "look for a wrong path or setting" };
+
 impl TokenSource {
     /// Reads it as it stands now.
     ///
@@ -35,17 +43,28 @@ impl TokenSource {
     /// `Denied`, with what is wrong with the file or the value.
     pub(crate) async fn read(&self) -> Result<Token, ProviderError> {
         match self {
-            Self::Fixed(text, _) => Token::new(text.expose(), self),
+            Self::Fixed(text, _) => Token::new(text.expose()).map_err(|flaw| self.flawed(&flaw)),
             Self::File(path) => {
                 let bytes = read_bounded(path).await.map_err(|error| {
                     let remedy = "check that the file is there and that this process may read it";
                     denied(format!("{self} can't be read; {remedy}")).with_source(error)
                 })?;
                 let text = std::str::from_utf8(&bytes).ok().filter(|_| bytes.len() <= MAX_FILE);
-                let text = text.ok_or_else(|| denied(format!("{self} holds no token; check the path")))?;
-                Token::new(text, self)
+                text.ok_or(NO_TOKEN).and_then(Token::new).map_err(|flaw| self.flawed(&flaw))
             }
         }
+    }
+
+    /// What can be known to be wrong with it for ever: a file may still change.
+    pub(crate) fn flaw(&self) -> Option<Flaw> {
+        match self {
+            Self::File(_) => None,
+            Self::Fixed(text, _) => Token::new(text.expose()).err(),
+        }
+    }
+
+    fn flawed(&self, flaw: &Flaw) -> ProviderError {
+        denied(format!("{self} {}; {}", flaw.what, flaw.remedy))
     }
 }
 
@@ -59,17 +78,16 @@ impl fmt::Display for TokenSource {
 }
 
 impl Token {
-    fn new(text: &str, source: &TokenSource) -> Result<Self, ProviderError> {
+    fn new(text: &str) -> Result<Self, Flaw> {
         let text = text.trim();
         if text.is_empty() {
-            return Err(denied(format!("{source} is empty; put a token into it")));
+            return Err(Flaw { what: "is empty", remedy: "put a token there" });
         }
         if text == NO_VALUE {
             let remedy = "add the field, or correct its name in the template";
-            return Err(denied(format!("{source} is `{NO_VALUE}`: the KV secret lacks the field; {remedy}")));
+            return Err(Flaw { what: "is `<no value>`: the KV secret lacks the field", remedy });
         }
-        let header = SecretHeader::new(Zeroizing::new(text.as_bytes().to_vec()));
-        let header = header.map_err(|error| denied(format!("{source} is no token")).with_source(error))?;
+        let header = SecretHeader::new(Zeroizing::new(text.as_bytes().to_vec())).map_err(|_| NO_TOKEN)?;
         Ok(Self { text: SecretText::new(text.to_owned()), header })
     }
 

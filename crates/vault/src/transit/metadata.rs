@@ -27,7 +27,8 @@ pub(super) fn versions(
         return fail(kind, &what);
     }
     let Some(keys) = info.keys else {
-        let what = format!("Vault lists no versions of a key of type {}; set `identity: version`", info.kind);
+        let kind = named(&info.kind);
+        let what = format!("Vault lists no versions of a key of type {kind}; set `identity: version`");
         return fail(ErrorKind::Unusable, &what);
     };
     let mut versions = Vec::with_capacity(keys.len());
@@ -68,7 +69,7 @@ pub(super) fn counted(newest: u32) -> Vec<VersionInfo> {
 
 /// Why a key can't be used, and what to use instead.
 fn unfit(info: &KeyInfo) -> Option<(ErrorKind, String)> {
-    let KeyInfo { kind, .. } = info;
+    let kind = named(&info.kind);
     if info.soft_deleted {
         return Some((ErrorKind::Disabled, "the key is soft deleted; restore it in OpenBao".to_owned()));
     }
@@ -82,6 +83,12 @@ fn unfit(info: &KeyInfo) -> Option<(ErrorKind, String)> {
         return None;
     };
     Some((ErrorKind::Unusable, format!("{what}; use one of type aes256-gcm96 without derivation")))
+}
+
+/// A type as an error text may repeat it. What is written like no type's name may be anything, a secret too.
+fn named(kind: &str) -> &str {
+    let usual = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    if kind.len() <= 20 && kind.bytes().all(usual) { kind } else { "(unknown)" }
 }
 
 impl Created {
