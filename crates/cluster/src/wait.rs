@@ -24,8 +24,9 @@ pub fn until<T>(timeout: Duration, what: &str, mut attempt: impl FnMut() -> Resu
     }
 }
 
+/// Waits that long.
 #[expect(clippy::disallowed_methods, reason = "synchronous code without a runtime; every caller bounds its loop")]
-pub(crate) fn pause(duration: Duration) {
+pub fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }
 

@@ -8,6 +8,12 @@ pub mod clock;
 pub mod envelope;
 pub mod error;
 pub mod events;
+// The testkit sees this crate, so it can't be a dependency of this crate's own tests: they take its fake as source.
+#[cfg(test)]
+extern crate self as trousseau_core;
+#[cfg(test)]
+#[path = "../../testkit/src/fake.rs"]
+pub mod fake;
 pub mod guard;
 mod key;
 pub mod key_id;
@@ -15,6 +21,8 @@ mod keyring;
 pub mod probe;
 pub mod promotion;
 pub mod provider;
+#[cfg(test)]
+mod rig;
 mod secret;
 mod version;
 mod writer;

@@ -121,6 +121,19 @@ impl Writer {
         next
     }
 
+    /// Takes over what `running` announces, keeping what was found out here about its health: between the copy that
+    /// [`carried_over`](Self::carried_over) made and now, ids may have been promoted and used, and an id once left
+    /// must not come back.
+    pub fn adopt(&self, running: &Self) {
+        let theirs = running.announced.load();
+        let mut ours = Announced::clone(&self.announced.load());
+        if theirs.snapshot.is_some() && theirs.stopped.is_none() {
+            ours.snapshot.clone_from(&theirs.snapshot);
+            ours.before.clone_from(&theirs.before);
+        }
+        self.store(ours);
+    }
+
     /// The three answers: `ok` within the grace, the failure's text with the last key_id after it, an error with no
     /// snapshot or when the key is gone, disabled or replaced.
     ///

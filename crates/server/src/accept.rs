@@ -12,7 +12,7 @@ use trousseau_core::events::{Bound, Event, Events};
 
 use crate::connection::Connection;
 
-/// Who may connect, beyond what the socket's mode says. Empty lists = whoever the mode lets.
+/// Who may connect, beyond what the socket's mode says: a process whose user or primary group is in a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Peers {
     /// User ids.
@@ -23,13 +23,13 @@ pub struct Peers {
 
 impl Peers {
     fn admit(&self, uid: u32, gid: u32) -> bool {
-        (self.uids.is_empty() && self.gids.is_empty()) || self.uids.contains(&uid) || self.gids.contains(&gid)
+        self.uids.contains(&uid) || self.gids.contains(&gid)
     }
 }
 
 pub(crate) struct Acceptor {
     pub(crate) listener: UnixListener,
-    pub(crate) peers: Peers,
+    pub(crate) peers: Option<Peers>,
     pub(crate) connections: usize,
     pub(crate) cut: CancellationToken,
     pub(crate) events: Arc<dyn Events>,
@@ -69,8 +69,11 @@ impl Acceptor {
 
     /// A refused client sees only a reset, so the line here is its one hint.
     fn admits(&self, stream: &UnixStream) -> bool {
+        let Some(peers) = &self.peers else {
+            return true;
+        };
         match stream.peer_cred() {
-            Ok(peer) if self.peers.admit(peer.uid(), peer.gid()) => true,
+            Ok(peer) if peers.admit(peer.uid(), peer.gid()) => true,
             Ok(peer) => {
                 let (uid, gid, pid) = (peer.uid(), peer.gid(), peer.pid());
                 warn!(uid, gid, pid, "a process that `socket.allow` does not name was refused");
@@ -90,7 +93,7 @@ mod tests {
 
     #[test]
     fn lists_admit_whom_they_name() {
-        assert!(Peers::default().admit(1000, 1000));
+        assert!(!Peers::default().admit(0, 0), "empty lists admit nobody");
         let peers = Peers { uids: vec![0], gids: vec![500] };
         assert!(peers.admit(0, 1) && peers.admit(7, 500));
         assert!(!peers.admit(7, 7));

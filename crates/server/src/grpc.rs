@@ -27,8 +27,8 @@ use crate::v2::V2;
 pub struct GrpcConfig {
     /// What Status says of itself.
     pub status_version: StatusVersion,
-    /// Who may connect.
-    pub peers: Peers,
+    /// Who may connect; `None` = whoever the socket's mode lets.
+    pub peers: Option<Peers>,
     /// Connections open at once; kube-apiserver needs one for each provider entry.
     pub connections: usize,
     /// Streams open at once on one connection.
@@ -43,7 +43,7 @@ impl Default for GrpcConfig {
     fn default() -> Self {
         Self {
             status_version: StatusVersion::default(),
-            peers: Peers::default(),
+            peers: None,
             connections: 64,
             streams: 1024,
             call: CallBounds::default(),

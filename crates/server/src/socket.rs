@@ -161,7 +161,7 @@ fn bind_beside(path: &Path) -> io::Result<(UnixListener, OwnedFile)> {
 }
 
 fn folder(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new("/"))
+    path.parent().unwrap_or_else(|| Path::new("/"))
 }
 
 #[cfg(test)]

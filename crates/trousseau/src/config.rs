@@ -4,9 +4,13 @@
 
 mod check;
 mod error;
+mod flags;
 mod key;
+#[cfg(feature = "vault")]
+mod legacy;
 mod limits;
 mod outline;
+mod show;
 mod socket;
 mod suggest;
 mod yaml;
@@ -15,6 +19,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -25,6 +30,7 @@ use trousseau_core::envelope::{Clusters, SameHash};
 use zeroize::Zeroizing;
 
 pub use error::ConfigError;
+pub use flags::{Identity, KeyFlags, ProcessFlags};
 pub use key::{Accept, Key, ProviderConfig};
 pub use limits::{Health, Limits, Probe, Size};
 pub use socket::{Allow, Mode, Socket};
@@ -70,6 +76,22 @@ pub struct Config {
 }
 
 impl Config {
+    /// These keys, and everything else by default.
+    fn of(keys: Vec<Key>) -> Self {
+        Self {
+            cluster: Vec::new(),
+            socket: Socket::default(),
+            admin: admin_default(),
+            log: Log::default(),
+            status_version: StatusVersion::default(),
+            health: Health::default(),
+            probe: Probe::default(),
+            limits: Limits::default(),
+            force: false,
+            keys,
+        }
+    }
+
     /// The cluster's names as core takes them.
     ///
     /// # Errors
@@ -111,6 +133,19 @@ pub enum LogLevel {
     Trace,
 }
 
+impl LogLevel {
+    /// Its word in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
 /// The shape of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -146,6 +181,15 @@ pub struct Loaded {
     pub digest: [u8; 32],
     /// Where each value that is no default comes from: the path of the field, and `FILE:LINE`, a flag or a variable.
     pub origins: BTreeMap<String, String>,
+}
+
+impl Loaded {
+    /// A checked configuration that is not a legacy one.
+    fn new(config: Config, content: &[u8], origins: BTreeMap<String, String>) -> Self {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest(&SHA256, content).as_ref());
+        Self { warnings: check::warnings(&config), config, legacy: false, digest: hash, origins }
+    }
 }
 
 /// Something accepted that should not stay so: logged once, counted by its code, and a finding of `doctor`.
@@ -189,29 +233,40 @@ impl FromIterator<(String, String)> for Environment {
 /// See [`ConfigError`]; [`ConfigError::is_missing`] for a file that isn't there yet.
 pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, ConfigError> {
     let origin = path.display().to_string();
-    let bytes = read(path, &origin)?;
+    let (bytes, mode) = read(path, &origin)?;
     let text = std::str::from_utf8(&bytes).map_err(|error| {
         let line = 1 + bytes.iter().take(error.valid_up_to()).filter(|&&byte| byte == b'\n').count();
         ConfigError::new(&origin, format!("is not UTF-8 (line {line})"), "save it as UTF-8 text")
     })?;
-    parse(text, &origin, environment)
+    let mut loaded = parse(text, &origin, environment)?;
+    if loaded.legacy && mode & 0o077 != 0 {
+        let mode = Mode(mode);
+        let text = format!("{origin} has mode {mode}: others on this machine can read the token in it; make it 0600");
+        loaded.warnings.push(Warning { code: "file-mode", text });
+    }
+    Ok(loaded)
 }
 
 /// Reads a configuration from text; `origin` is how errors name it. Touches nothing outside its arguments.
 ///
 /// # Errors
 /// See [`ConfigError`].
-pub fn parse(text: &str, origin: &str, _environment: &Environment) -> Result<Loaded, ConfigError> {
+pub fn parse(text: &str, origin: &str, environment: &Environment) -> Result<Loaded, ConfigError> {
     let outline = Outline::read(text, origin)?;
+    #[cfg(feature = "vault")]
+    if legacy::is_legacy(&outline) {
+        let (config, mut warnings) = legacy::read(text, origin, &outline, environment)?;
+        let loaded = Loaded::new(config, text.as_bytes(), outline.origins(origin));
+        warnings.extend(loaded.warnings);
+        return Ok(Loaded { warnings, legacy: true, ..loaded });
+    }
     let config: Config = yaml::read(text, origin, Some(&outline))?;
     check::check(&config).map_err(|fault| outline.locate(origin, fault))?;
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
-    let warnings = check::warnings(&config);
-    Ok(Loaded { config, warnings, legacy: false, digest: hash, origins: outline.origins(origin) })
+    Ok(Loaded::new(config, text.as_bytes(), outline.origins(origin)))
 }
 
-fn read(path: &Path, origin: &str) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
+/// The file's bytes and its permissions.
+fn read(path: &Path, origin: &str) -> Result<(Zeroizing<Vec<u8>>, u32), ConfigError> {
     let failed = |error: std::io::Error| {
         if error.kind() == ErrorKind::NotFound {
             return ConfigError::missing(origin);
@@ -219,7 +274,8 @@ fn read(path: &Path, origin: &str) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
         ConfigError::new(origin, format!("can't be read: {error}"), "check its owner and mode")
     };
     // Opening a pipe would wait for its writer.
-    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+    let metadata = std::fs::metadata(path).map_err(failed)?;
+    if !metadata.is_file() {
         return Err(ConfigError::new(origin, "is no file", "name the YAML file itself"));
     }
     let mut bytes = Zeroizing::new(Vec::new());
@@ -227,7 +283,7 @@ fn read(path: &Path, origin: &str) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
     if bytes.len() as u64 > MAX_FILE {
         return Err(ConfigError::new(origin, "is larger than 1 MB", "name a Trousseau configuration file"));
     }
-    Ok(bytes)
+    Ok((bytes, metadata.permissions().mode() & 0o777))
 }
 
 fn admin_default() -> Option<Admin> {

@@ -1,2 +1,7 @@
-//! Trousseau.
-fn main() {}
+//! The `trousseau` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    trousseau::cli::main()
+}

@@ -16,6 +16,8 @@ struct State {
     failures: u32,
     /// Set while open; a trial call moves it on, so that only one goes at a time.
     closed_until: Option<Instant>,
+    /// A trial call is under way.
+    trial: bool,
     openings: u32,
 }
 
@@ -31,6 +33,7 @@ impl Breaker {
             Some(until) if now < until => Err(until - now),
             Some(_) => {
                 state.closed_until = Some(now + self.pause(state.openings));
+                state.trial = true;
                 Ok(())
             }
             None => Ok(()),
@@ -50,6 +53,10 @@ impl Breaker {
             return None;
         }
         let opened = state.closed_until.is_none();
+        // Open, and this was not the trial: a probe, or a call that was under way when it opened. It says nothing new.
+        if !opened && !std::mem::take(&mut state.trial) {
+            return None;
+        }
         state.openings = state.openings.saturating_add(1);
         state.closed_until = Some(now + self.pause(state.openings));
         opened.then_some(true)

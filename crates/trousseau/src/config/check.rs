@@ -48,7 +48,8 @@ fn cluster(config: &Config) -> Result<(), Fault> {
     config.clusters().map(drop).map_err(|error| Fault::new("cluster", format!("can't be told apart: {error}"), ""))
 }
 
-fn socket(socket: &Socket) -> Result<(), Fault> {
+/// The socket's own section.
+pub(super) fn socket(socket: &Socket) -> Result<(), Fault> {
     absolute("socket.path", Some(&socket.path))?;
     let length = socket.path.as_os_str().as_bytes().len();
     if length > MAX_SOCKET_PATH {

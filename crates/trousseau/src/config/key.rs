@@ -48,6 +48,23 @@ enum Aad {
     Off,
 }
 
+/// A `vault:` section of which only this much is said.
+#[cfg(feature = "vault")]
+pub(super) fn transit(address: String, mount: &str, key: String) -> trousseau_vault::Config {
+    trousseau_vault::Config {
+        address,
+        namespace: String::new(),
+        transit: trousseau_vault::Transit { mount: mount.to_owned(), key, version: None },
+        auth: trousseau_vault::Auth::default(),
+        tls: trousseau_vault::Tls::default(),
+        proxy: None,
+        allow_http: false,
+        identity: trousseau_vault::IdentitySource::default(),
+        epoch: None,
+        timeouts: trousseau_vault::Timeouts::default(),
+    }
+}
+
 // By hand, because `flatten` and `deny_unknown_fields` exclude each other and lose line and column.
 impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

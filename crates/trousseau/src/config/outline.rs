@@ -53,13 +53,18 @@ impl Outline {
         fields.max_by_key(|(path, _)| path.len()).map(|(path, _)| path.as_str())
     }
 
-    /// A fault as an error: at its field, or at the nearest field around it that stands in the document.
+    /// A fault as an error: at its field, or at the nearest field around it that stands in the document. Case counts
+    /// for nothing, for the legacy file's sake.
     pub(super) fn locate(&self, origin: &str, fault: Fault) -> ConfigError {
         let mut path = fault.path.as_str();
-        while !path.is_empty() && !self.places.contains_key(path) {
-            path = path.rfind(['.', '[']).map_or("", |end| &path[..end]);
-        }
-        let place = self.places.get(path).copied().filter(|_| !path.is_empty());
+        let place = loop {
+            let known = self.places.iter().find(|(known, _)| known.eq_ignore_ascii_case(path));
+            match (known, path.rfind(['.', '['])) {
+                (Some((_, place)), _) => break Some(*place).filter(|_| !path.is_empty()),
+                (None, Some(end)) => path = &path[..end],
+                (None, None) => break None,
+            }
+        };
         ConfigError::new(origin, format!("`{}` {}", fault.path, fault.what), fault.remedy).at(place)
     }
 

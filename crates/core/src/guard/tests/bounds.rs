@@ -1,0 +1,101 @@
+use std::sync::Arc;
+
+use tokio::task::{JoinHandle, yield_now};
+use tokio::time::Instant;
+
+use super::{Guarded, millis, seconds};
+use crate::error::ErrorKind;
+use crate::events::Operation;
+use crate::fake::Fault;
+use crate::guard::Limits;
+use crate::provider::{Call, Provider as _};
+
+#[tokio::test(start_paused = true)]
+async fn i8_a_kms_that_does_not_answer_ends_at_the_deadline() {
+    let node = Guarded::new(Limits::default());
+    node.kms.script(Operation::Wrap, [Fault::Hang]);
+    let began = Instant::now();
+    let call = seconds(2);
+    let error = node.wrap(&call).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Deadline);
+    assert!((millis(2_000)..millis(2_005)).contains(&began.elapsed()));
+    assert_eq!(node.events.count("BoundHit(Deadline)"), 1);
+    assert!(call.waited() >= millis(2_000), "the wait is the KMS's");
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_the_kms_is_measured_over_all_tries() {
+    let node = Guarded::new(Limits::default());
+    node.kms.script(Operation::Wrap, [Fault::Delay(millis(100)), Fault::Delay(millis(50))]);
+    let call = seconds(3);
+    node.wrap(&call).await.unwrap();
+    node.wrap(&call).await.unwrap();
+    assert!((millis(150)..millis(155)).contains(&call.waited()), "{:?}", call.waited());
+    assert_eq!(node.events.count("KmsCall"), 2);
+}
+
+/// A guard with one place and two that may wait; the place is taken by a call that hangs.
+async fn busy() -> (Guarded, JoinHandle<()>) {
+    let node = Guarded::new(Limits { in_flight: 1, queue: 2, ..Limits::default() });
+    node.kms.script(Operation::Wrap, [Fault::Hang]);
+    let hanging = waiter(&node, 10);
+    yield_now().await;
+    assert_eq!(node.calls(), 1);
+    (node, hanging)
+}
+
+fn waiter(node: &Guarded, time: u64) -> JoinHandle<()> {
+    let guard = Arc::clone(&node.guard);
+    tokio::spawn(async move {
+        let _ = guard.wrap(&1.into(), &vec![7; 32].into(), None, &seconds(time)).await;
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn i8_the_queue_is_bounded_and_refuses_at_once() {
+    let (node, _hanging) = busy().await;
+    let _waiting = [waiter(&node, 5), waiter(&node, 5)];
+    yield_now().await;
+    let began = Instant::now();
+    assert_eq!(node.kind().await, Some(ErrorKind::QueueFull));
+    assert_eq!(began.elapsed(), millis(0));
+    assert_eq!((node.calls(), node.events.count("BoundHit(Queue)")), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn i8_a_wait_in_the_queue_ends_at_the_deadline() {
+    let (node, _hanging) = busy().await;
+    let began = Instant::now();
+    assert_eq!(node.kind().await, Some(ErrorKind::Deadline));
+    assert!((millis(3_000)..millis(3_005)).contains(&began.elapsed()));
+    assert_eq!(node.calls(), 1, "the KMS never saw it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_are_given_up_leave_their_place() {
+    let (node, hanging) = busy().await;
+    let waiting = [waiter(&node, 5), waiter(&node, 5)];
+    yield_now().await;
+    for call in waiting {
+        call.abort();
+        let _ = call.await;
+    }
+    let next = waiter(&node, 5);
+    yield_now().await;
+    hanging.abort();
+    next.await.unwrap();
+    assert_eq!(node.kind().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn probes_do_not_wait_for_a_place() {
+    let (node, _hanging) = busy().await;
+    node.wrap(&Call::probe(millis(100))).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn i7_the_guard_describes_without_a_call() {
+    let node = Guarded::new(Limits::default());
+    assert_eq!(node.guard.describe().kind, crate::fake::FAKE);
+    assert_eq!(node.calls(), 0);
+}

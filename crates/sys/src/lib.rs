@@ -1,1 +1,0 @@
-//! The only crate with unsafe code: what the operating system offers and no safe crate does.

@@ -1,0 +1,177 @@
+//! The Go Trousseau's configuration: `provider: vault` with a nested `vault:`, or the same fields at the top level.
+//!
+//! Known by its shape. What the native format refuses (http, a token in the file, a file that others can read) is
+//! accepted with a warning each. Field names count in any case, as there. Only the first of `keyNames` counts, as
+//! there; what Trousseau never knew, such as `ttl`, is named and left.
+
+mod fields;
+
+use std::net::Ipv4Addr;
+
+use trousseau_core::AadPolicy;
+use trousseau_vault::{Auth, IdentitySource, Tls, TokenAuth};
+
+use super::error::{ConfigError, Fault};
+use super::outline::Outline;
+use super::{Admin, Config, Environment, Key, ProviderConfig, Socket, Warning, check, key, yaml};
+use fields::Fields;
+
+/// Where the Go Trousseau listens unless told.
+const SOCKET: &str = "/opt/vaultkms.socket";
+
+/// What shows the shape: the fields of its `vault:`, `provider` above them, and two of its other providers' files.
+const SHOWS: &[&str] = &[
+    "provider",
+    "keynames",
+    "address",
+    "token",
+    "clientcert",
+    "clientkey",
+    "roleid",
+    "secretid",
+    "vaultcacert",
+    "tlsservername",
+    "transitpath",
+    "authpath",
+    "keyarn",
+    "keyvaultname",
+];
+
+/// Our field and its name in the legacy file.
+const NAMES: &[(&str, &str)] = &[
+    ("transit.key", "keyNames"),
+    ("transit.mount", "transitPath"),
+    ("tls.ca", "vaultCACert"),
+    ("tls.cert", "clientCert"),
+    ("tls.key", "clientKey"),
+];
+
+/// True for a document in the Go Trousseau's shape.
+pub(super) fn is_legacy(outline: &Outline) -> bool {
+    let shows = |name: &String| SHOWS.iter().any(|known| name.eq_ignore_ascii_case(known));
+    outline.top().iter().all(|name| name != "keys") && outline.top().iter().any(shows)
+}
+
+/// Reads such a document.
+///
+/// # Errors
+/// As for a native one; and for a provider or a way to log in that this release doesn't speak.
+pub(super) fn read(
+    text: &str,
+    origin: &str,
+    outline: &Outline,
+    environment: &Environment,
+) -> Result<(Config, Vec<Warning>), ConfigError> {
+    let fields: Fields = yaml::read(text, origin, Some(outline))?;
+    convert(fields, environment).map_err(|fault| outline.locate(origin, fault))
+}
+
+fn convert(top: Fields, environment: &Environment) -> Result<(Config, Vec<Warning>), Fault> {
+    let flat = top.provider.is_none() && top.vault.is_none();
+    let prefix = if flat { "" } else { "vault." };
+    let mut ignored = top.ignored.clone();
+    let fields = if flat { top } else { nested(top)? };
+    ignored.extend(fields.ignored.iter().map(|name| format!("{prefix}{name}")));
+    let mut warnings = vec![Warning {
+        code: "legacy-file",
+        text: "the file has the Go Trousseau's shape, which can't say all that should be said; write a native one"
+            .into(),
+    }];
+    warnings.extend(
+        ignored
+            .into_iter()
+            .map(|name| Warning { code: "ignored-field", text: format!("`{name}` has no meaning here; take it out") }),
+    );
+    if fields.key_names.len() > 1 {
+        let text = format!("only the first of `{prefix}keyNames` counts, as it always did; take the others out");
+        warnings.push(Warning { code: "ignored-field", text });
+    }
+    if !fields.token.expose().is_empty() {
+        let text =
+            format!("`{prefix}token` stands in the file; write it to a file of its own (native `auth.token.file`)");
+        warnings.push(Warning { code: "inline-token", text });
+    }
+    let config = config(fields, prefix, environment)?;
+    check::check(&config).map_err(|fault| renamed(fault, prefix))?;
+    Ok((config, warnings))
+}
+
+/// The fields of `vault:`, if that is the provider.
+fn nested(top: Fields) -> Result<Fields, Fault> {
+    match top.provider.as_deref() {
+        Some(vault) if vault.eq_ignore_ascii_case("vault") => {}
+        Some("") | None => return Err(Fault::new("provider", "is empty or missing", "write `provider: vault`")),
+        Some(_) => {
+            let what = "is not `vault`: other providers of the Go Trousseau can't be read yet";
+            return Err(Fault::new("provider", what, "keep the Go Trousseau for them, or move to Vault first"));
+        }
+    }
+    top.vault
+        .map(|fields| *fields)
+        .ok_or_else(|| Fault::new("vault", "is empty or missing", "write `keyNames`, `address` and `token` under it"))
+}
+
+fn config(fields: Fields, prefix: &str, environment: &Environment) -> Result<Config, Fault> {
+    if !fields.foreign.is_empty() {
+        let what = "belongs to a provider other than vault, which can't be read yet";
+        return Err(Fault::new(fields.foreign, what, "keep the Go Trousseau for it, or move to Vault first"));
+    }
+    let empty = |name: &str, remedy: &str| Fault::new(format!("{prefix}{name}"), "is empty or missing", remedy);
+    let key_name = fields.key_names.into_iter().next().filter(|name| !name.is_empty());
+    let key_name = key_name.ok_or_else(|| empty("keyNames", "write the transit key's name as its first item"))?;
+    let address = Some(fields.address).filter(|address| !address.is_empty());
+    let address = address.or_else(|| Some(environment.get("VAULT_ADDR")?.expose().to_owned()));
+    let address = address.ok_or_else(|| empty("address", "write https://HOST:PORT"))?;
+    let token = Some(fields.token).filter(|token| !token.expose().is_empty());
+    if token.is_none() && environment.get("VAULT_TOKEN").is_none() {
+        let later = [(&fields.role_id, "roleID", "AppRole"), (&fields.client_cert, "clientCert", "Certificate login")];
+        return Err(match later.iter().find(|(value, ..)| !value.is_empty()) {
+            Some((_, name, method)) => {
+                let what = format!("logs in by a method that comes later ({method})");
+                Fault::new(
+                    format!("{prefix}{name}"),
+                    what,
+                    "use `token`, or let Vault Agent log in and write the token",
+                )
+            }
+            None => empty("token", "write the token, or let the template write it"),
+        });
+    }
+    let mount = if fields.transit_path.is_empty() { "transit" } else { &fields.transit_path };
+    let some = |text: String| Some(text).filter(|text| !text.is_empty());
+    let mut vault = key::transit(address, mount, key_name);
+    vault.allow_http = vault.address.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"));
+    vault.auth = Auth::Token(TokenAuth { inline: token, ..TokenAuth::default() });
+    vault.identity = IdentitySource::Version;
+    vault.tls = Tls {
+        ca: some(fields.vault_ca_cert).map(Into::into),
+        cert: some(fields.client_cert).map(Into::into),
+        key: some(fields.client_key).map(Into::into),
+        server_name: some(fields.tls_server_name),
+        skip_verify: skip_verify(environment)?,
+        ..Tls::default()
+    };
+    let provider = ProviderConfig::Vault(Box::new(vault));
+    let key = Key { name: "vault".to_owned(), provider, aad: AadPolicy::Discover };
+    Ok(Config {
+        socket: Socket { path: SOCKET.into(), ..Socket::default() },
+        admin: Some(Admin { address: (Ipv4Addr::UNSPECIFIED, 8787).into(), health_only: true }),
+        ..Config::of(vec![key])
+    })
+}
+
+/// As Go's `strconv.ParseBool` reads it.
+fn skip_verify(environment: &Environment) -> Result<bool, Fault> {
+    match environment.get("VAULT_SKIP_VERIFY").map(|value| value.expose()) {
+        None | Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(false),
+        Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(true),
+        Some(_) => Err(Fault::new("VAULT_SKIP_VERIFY", "is neither true nor false", "write `true`, or unset it")),
+    }
+}
+
+/// A fault of a native field under its legacy name.
+fn renamed(fault: Fault, prefix: &str) -> Fault {
+    let Some(field) = fault.path.strip_prefix("keys[0].vault.") else { return fault };
+    let name = NAMES.iter().find(|(native, _)| *native == field).map_or(field, |(_, legacy)| legacy);
+    Fault { path: format!("{prefix}{name}"), ..fault }
+}

@@ -1,0 +1,278 @@
+//! `serve`, from the first look at the configuration to the end of the drain.
+
+mod accounts;
+mod admin;
+mod socket;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+use trousseau_core::SystemClock;
+use trousseau_observe::Metrics;
+use trousseau_observe::log::Log;
+use trousseau_server::{Current, grpc};
+
+use crate::cli::Failure;
+use crate::config::{Admin, Config, ConfigError, Loaded, Socket};
+use crate::reload::{Cause, Reloader};
+use crate::watch::Watcher;
+use crate::wire::{Surroundings, features};
+
+use admin::AdminEndpoint;
+
+/// Where the configuration comes from.
+pub enum Source {
+    /// A file, perhaps one that comes late, and how it is read; watched from then on.
+    File(PathBuf, Box<dyn Fn() -> Result<Loaded, ConfigError> + Send>),
+    /// Flags alone: nothing to reload.
+    Fixed(Box<Loaded>),
+}
+
+/// What the command line decided.
+pub struct Options {
+    /// The configuration.
+    pub source: Source,
+    /// A socket that is bound before there is a configuration.
+    pub early_socket: Option<Socket>,
+    /// The admin endpoint for the time before there is a configuration; `None` = off.
+    pub early_admin: Option<Admin>,
+    /// Take the socket over from a process that answers on it.
+    pub take_over: bool,
+    /// The log, to set its level on a reload.
+    pub log: Log,
+}
+
+/// How often the slow things are looked at: pending configuration, socket file, notes.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Runs until SIGTERM, SIGINT, or until another process took the socket over.
+///
+/// # Errors
+/// A configuration that is bad at start; a socket or port that can't be had.
+pub async fn run(options: Options) -> Result<(), Failure> {
+    let mut daemon = Daemon::new(options)?;
+    let mut signals = Signals::new().context("can't listen for signals")?;
+    daemon.first_look()?;
+    daemon.open().await?;
+    let outcome = daemon.turn(&mut signals).await;
+    daemon.close().await;
+    outcome
+}
+
+struct Daemon {
+    options: Options,
+    metrics: Arc<Metrics>,
+    current: Arc<Current>,
+    reloader: Reloader,
+    admin: AdminEndpoint,
+    /// The configuration in use, or the newest one that could be read.
+    config: Option<Config>,
+    digest: Option<[u8; 32]>,
+    serving: Option<Serving>,
+    stop: CancellationToken,
+}
+
+struct Serving {
+    file: trousseau_server::socket::OwnedFile,
+    socket: Socket,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    user1: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            user1: signal(SignalKind::user_defined1())?,
+        })
+    }
+}
+
+impl Daemon {
+    fn new(options: Options) -> Result<Self, Failure> {
+        let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), &features()));
+        let current = Arc::new(Current::default());
+        let around = Surroundings {
+            credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+            clock: Arc::new(SystemClock),
+            events: Arc::clone(&metrics) as _,
+        };
+        let reloader = Reloader::new(Arc::clone(&current), Arc::clone(&metrics), around);
+        let admin = AdminEndpoint::new(Arc::clone(&current), Arc::clone(&metrics));
+        info!(version = env!("CARGO_PKG_VERSION"), providers = features(), "starting");
+        Ok(Self {
+            options,
+            metrics,
+            current,
+            reloader,
+            admin,
+            config: None,
+            digest: None,
+            serving: None,
+            stop: CancellationToken::new(),
+        })
+    }
+
+    /// The configuration as it is at the start: a bad one ends the process, an absent one is waited for (I6, I10).
+    fn first_look(&mut self) -> Result<(), Failure> {
+        let loaded = match &self.options.source {
+            Source::Fixed(loaded) => Loaded::clone(loaded),
+            Source::File(path, load) => match load() {
+                Ok(loaded) => loaded,
+                Err(missing) if missing.is_missing() => {
+                    warn!(file = %path.display(), "the configuration does not exist yet; waiting for it");
+                    self.admin.note("configuration", format!("waiting for {}", path.display()));
+                    return Ok(());
+                }
+                Err(bad) => return Err(Failure::Usage(bad.into())),
+            },
+        };
+        self.take(&loaded, Cause::First).map_err(Failure::Usage)
+    }
+
+    /// Offers a configuration that could be read.
+    fn take(&mut self, loaded: &Loaded, cause: Cause) -> anyhow::Result<()> {
+        for warning in &loaded.warnings {
+            warn!(code = warning.code, "{}", warning.text);
+        }
+        self.reloader.offer(&loaded.config, cause)?;
+        self.metrics.set_warnings(loaded.warnings.iter().map(|warning| warning.code));
+        if let Err(error) = self.options.log.set_level(&format!("{:?}", loaded.config.log.level).to_lowercase()) {
+            warn!(%error, "the log level stays");
+        }
+        if let Some(serving) = &self.serving
+            && serving.socket != loaded.config.socket
+        {
+            warn!("the socket's settings changed; they count after a restart");
+        }
+        self.digest = Some(loaded.digest);
+        self.config = Some(loaded.config.clone());
+        self.admin.note("configuration", "in use".to_owned());
+        Ok(())
+    }
+
+    /// Binds what can be bound by now.
+    async fn open(&mut self) -> Result<(), Failure> {
+        let admin = self.config.as_ref().map_or(self.options.early_admin, |config| config.admin);
+        self.admin.listen_on(admin, self.options.take_over).await?;
+        if self.serving.is_some() {
+            return Ok(());
+        }
+        let socket = self.config.as_ref().map(|config| config.socket.clone());
+        let Some(socket) = socket.or_else(|| self.options.early_socket.clone()) else {
+            return Ok(());
+        };
+        let prepared = socket::prepare(&socket, self.options.take_over)?;
+        if self.options.take_over {
+            socket::wait_until_ready(&self.current).await?;
+        }
+        let published = prepared.publish().map_err(|error| Failure::Failed(error.into()))?;
+        let config = socket::grpc_config(self.config.as_ref(), &socket);
+        let (current, metrics, stop) = (Arc::clone(&self.current), Arc::clone(&self.metrics), self.stop.clone());
+        let task = tokio::spawn(grpc::serve(published.listener, config, current, metrics, stop));
+        info!(path = %socket.path.display(), mode = %socket.mode, "listening");
+        self.serving = Some(Serving { file: published.file, socket, task });
+        Ok(())
+    }
+
+    /// Everything that happens between start and stop.
+    async fn turn(&mut self, signals: &mut Signals) -> Result<(), Failure> {
+        let mut watcher = match &self.options.source {
+            Source::File(path, _) => Some(Watcher::new([path.clone()], POLL)),
+            Source::Fixed(_) => None,
+        };
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = signals.terminate.recv() => { info!("SIGTERM: draining"); return Ok(()); }
+                _ = signals.interrupt.recv() => { info!("SIGINT: draining"); return Ok(()); }
+                _ = signals.hangup.recv() => self.reload(Cause::Hangup).await?,
+                _ = signals.user1.recv() => {
+                    let debugging = self.options.log.toggle_debug();
+                    info!(debugging, "SIGUSR1: log level switched");
+                }
+                () = changed(watcher.as_mut()) => self.reload(Cause::Change).await?,
+                _ = tick.tick() => {
+                    if let Err(error) = self.reloader.advance().await {
+                        error!(error = format!("{error:#}"), "the new configuration was given up");
+                    }
+                    if let Some(serving) = &mut self.serving {
+                        if !serving.file.is_ours() {
+                            info!(path = %serving.socket.path.display(), "another process took the socket over: draining");
+                            return Ok(());
+                        }
+                        if serving.task.is_finished() {
+                            return Err(Failure::Failed(anyhow!("the gRPC server ended by itself")));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads the file again. What is wrong with it is said, and changes nothing else.
+    async fn reload(&mut self, cause: Cause) -> Result<(), Failure> {
+        let loaded = match &self.options.source {
+            Source::Fixed(loaded) => Ok(Loaded::clone(loaded)),
+            Source::File(_, load) => load(),
+        };
+        let outcome = match loaded {
+            Ok(loaded) if cause == Cause::Change && self.digest == Some(loaded.digest) => return Ok(()),
+            Ok(loaded) => self.take(&loaded, cause),
+            Err(error) => {
+                self.metrics.reload("refused");
+                Err(error.into())
+            }
+        };
+        match outcome {
+            // The first usable configuration says where to listen.
+            Ok(()) => self.open().await,
+            Err(bad) => {
+                let text = format!("{bad:#}");
+                error!(error = text, "the configuration is refused; what runs, runs on");
+                self.admin.note("configuration", format!("refused: {text}"));
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends: no new call, the calls in flight to their end or to the bound, then the files and ports.
+    async fn close(mut self) {
+        self.stop.cancel();
+        if let Some(Serving { file, task, .. }) = self.serving.take() {
+            // A new process may bind while we drain: the path is free, or already another's.
+            drop(file);
+            if let Ok(Err(error)) = task.await {
+                error!(%error, "the gRPC server failed");
+            }
+        }
+        self.admin.close().await;
+        info!("stopped");
+    }
+}
+
+/// How often the file's content is looked at, for changes that no watch tells.
+const POLL: Duration = Duration::from_secs(30);
+
+async fn changed(watcher: Option<&mut Watcher>) {
+    match watcher {
+        Some(watcher) => watcher.changed().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,10 @@
+//! The parts of the `trousseau` program: configuration, wiring, and its commands.
+
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod demo;
+pub mod dev;
+pub mod reload;
+pub mod watch;
+pub mod wire;

@@ -1,0 +1,151 @@
+//! Takes configurations into use (I10): a bad one never replaces a good one, and a new writing key proves itself first.
+
+use std::sync::Arc;
+
+use anyhow::bail;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+use trousseau_core::Keyring;
+use trousseau_observe::Metrics;
+use trousseau_server::Current;
+
+use crate::config::Config;
+use crate::wire::{Built, Running, Surroundings, build};
+
+/// Why a configuration is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The first one of this process.
+    First,
+    /// The file changed.
+    Change,
+    /// SIGHUP: the operator looked, and accepts the key as it is.
+    Hangup,
+}
+
+/// The running configuration and the one that wants to follow it.
+pub struct Reloader {
+    current: Arc<Current>,
+    metrics: Arc<Metrics>,
+    around: Surroundings,
+    running: Option<Running>,
+    pending: Option<Pending>,
+}
+
+struct Pending {
+    config: Config,
+    /// Only the way to the running writing key changed.
+    same_key: bool,
+    trial: JoinHandle<Built>,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.trial.abort();
+    }
+}
+
+impl Reloader {
+    /// Nothing runs yet.
+    pub fn new(current: Arc<Current>, metrics: Arc<Metrics>, around: Surroundings) -> Self {
+        Self { current, metrics, around, running: None, pending: None }
+    }
+
+    /// True while a configuration is being proven.
+    pub fn is_pending(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// Offers a configuration that could be read. The first one is used at once, whatever its KMS says; a later one
+    /// once a probe was good, or at once if only the way to the same writing key changed and the running one fails.
+    ///
+    /// # Errors
+    /// Why it is refused; what runs, runs on.
+    pub fn offer(&mut self, config: &Config, cause: Cause) -> anyhow::Result<()> {
+        let outcome = self.consider(config, cause);
+        if outcome.is_err() {
+            self.metrics.reload("refused");
+        }
+        outcome
+    }
+
+    fn consider(&mut self, config: &Config, cause: Cause) -> anyhow::Result<()> {
+        let Some(running) = &self.running else {
+            let built = build(config, &self.around, None)?;
+            self.use_now(built);
+            return Ok(());
+        };
+        let health = running.keyring.health();
+        if cause == Cause::Hangup && health.stopped.is_some() {
+            warn!("SIGHUP while encryption is stopped: the key is accepted as it is in the KMS now");
+            let built = build(config, &self.around, None)?;
+            self.use_now(built);
+            return Ok(());
+        }
+        let built = build(config, &self.around, Some(&running.keyring))?;
+        if !config.force && !knows_writing_key(&running.keyring, &built.keyring) {
+            bail!(
+                "the writing key `{}` is not among the running keys, so peers may not be able to read it yet; add it \
+                 second on every node first, or set `force: true`",
+                built.keyring.keys()[0].name()
+            );
+        }
+        let same_key = same_writing_key(&running.keyring, &built.keyring);
+        if same_key && !(health.ready && health.failure.is_none()) {
+            self.use_now(built);
+            return Ok(());
+        }
+        self.metrics.reload("pending");
+        self.pending = Some(Pending { config: config.clone(), same_key, trial: tokio::spawn(built.proven()) });
+        Ok(())
+    }
+
+    /// Takes a proven configuration into use; to be called often, about once a second.
+    ///
+    /// # Errors
+    /// As [`offer`](Self::offer).
+    pub async fn advance(&mut self) -> anyhow::Result<()> {
+        let Some(mut pending) = self.pending.take() else {
+            return Ok(());
+        };
+        if pending.trial.is_finished() {
+            match (&mut pending.trial).await {
+                Ok(built) => self.use_now(built),
+                Err(error) => bail!("the trial of the new configuration ended: {error}"),
+            }
+            return Ok(());
+        }
+        let failing = self.running.as_ref().is_some_and(|running| running.keyring.health().failure.is_some());
+        if failing && pending.same_key {
+            // The running one began to fail meanwhile: if only the way to the key changed, the new one wins now.
+            let config = pending.config.clone();
+            drop(pending);
+            return self.consider(&config, Cause::Change);
+        }
+        self.pending = Some(pending);
+        Ok(())
+    }
+
+    fn use_now(&mut self, built: Built) {
+        self.pending = None;
+        // The old probes end first, so that two never announce at once.
+        if let Some(before) = self.running.take()
+            && same_writing_key(&before.keyring, &built.keyring)
+        {
+            built.keyring.writer().adopt(before.keyring.writer());
+        }
+        let running = built.start();
+        self.current.replace(Arc::clone(&running.keyring));
+        self.running = Some(running);
+        self.metrics.reload("applied");
+        info!("configuration in use");
+    }
+}
+
+fn same_writing_key(running: &Keyring, next: &Keyring) -> bool {
+    matches!((running.keys().first(), next.keys().first()), (Some(a), Some(b)) if a.same_identity(b))
+}
+
+fn knows_writing_key(running: &Keyring, next: &Keyring) -> bool {
+    next.keys().first().is_some_and(|writing| running.keys().iter().any(|key| key.same_identity(writing)))
+}
