@@ -94,8 +94,9 @@ impl Prober {
     /// Why the key can't be trusted to encrypt right now.
     pub async fn round(&mut self) -> Result<(), ProviderError> {
         let call = Call::probe(self.times.timeout);
+        self.writer.round_begins();
         let before = self.writer.load();
-        match self.examine(&call).await {
+        let found = match self.examine(&call).await {
             Ok((seen, next)) => {
                 self.announce_good(&before, next, &seen);
                 Ok(())
@@ -104,7 +105,9 @@ impl Prober {
                 self.announce_failure(&before, &failure);
                 Err(failure.error)
             }
-        }
+        };
+        self.writer.round_ends();
+        found
     }
 
     fn tell_good(&self, seen: &Observation) {

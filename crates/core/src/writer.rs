@@ -91,13 +91,21 @@ pub struct Health {
     pub ready: bool,
 }
 
+/// Probe rounds so far.
+#[derive(Clone, Copy, Default)]
+struct Rounds {
+    begun: u64,
+    /// The number of the last one that ended.
+    ended: u64,
+}
+
 /// The writing key's state, shared by Status, Encrypt and the probe. Outlives a reload that keeps the key.
 pub struct Writer {
     announced: ArcSwap<Announced>,
     grace: Duration,
     lineage: Mutex<Lineage>,
     wake: Notify,
-    rounds: watch::Sender<u64>,
+    rounds: watch::Sender<Rounds>,
 }
 
 impl Writer {
@@ -108,7 +116,7 @@ impl Writer {
             grace,
             lineage: Mutex::default(),
             wake: Notify::new(),
-            rounds: watch::Sender::new(0),
+            rounds: watch::Sender::default(),
         }
     }
 
@@ -192,10 +200,18 @@ impl Writer {
     /// Asks for a probe at once and waits until a round that began later has ended, or the deadline has come.
     pub(crate) async fn wake_and_wait(&self, deadline: Instant) {
         let mut rounds = self.rounds.subscribe();
-        rounds.mark_unchanged();
+        let later = rounds.borrow_and_update().begun + 1;
         self.wake.notify_one();
         // Timed out: the caller finds the old snapshot and says so.
-        let _ = tokio::time::timeout_at(deadline, rounds.changed()).await;
+        let _ = tokio::time::timeout_at(deadline, rounds.wait_for(|rounds| rounds.ended >= later)).await;
+    }
+
+    pub(crate) fn round_begins(&self) {
+        self.rounds.send_modify(|rounds| rounds.begun += 1);
+    }
+
+    pub(crate) fn round_ends(&self) {
+        self.rounds.send_modify(|rounds| rounds.ended = rounds.begun);
     }
 
     /// What was proven about the key so far. Never held across an await.
@@ -213,7 +229,6 @@ impl Writer {
 
     pub(crate) fn store(&self, announced: Announced) {
         self.announced.store(Arc::new(announced));
-        self.rounds.send_modify(|round| *round += 1);
     }
 
     fn within_grace(&self, now: &Announced) -> bool {

@@ -2,21 +2,29 @@
 
 use std::collections::BTreeMap;
 
-use crate::provider::Observation;
+use crate::provider::{Observation, VersionInfo};
 use crate::version::KeyVersion;
 
-/// What this process has proven about the writing key: the versions that it saw and when they were made.
+/// What this process has proven about the writing key: the versions that it saw and what marks them.
 #[derive(Clone, Default)]
 pub(crate) struct Lineage {
-    created: BTreeMap<KeyVersion, u64>,
+    marks: BTreeMap<KeyVersion, Mark>,
     active_node: bool,
     gone: u32,
+}
+
+/// What tells a version from one of another key under its number: when it was made, or a fingerprint of its material.
+type Mark = (Option<u64>, Option<String>);
+
+fn mark(info: &VersionInfo) -> Option<Mark> {
+    let mark = (info.created, info.material.clone());
+    (mark != (None, None)).then_some(mark)
 }
 
 /// Why a version that was proven is suddenly too new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TooNew {
-    /// Creation times changed, or the KMS tells none: the key was replaced under its name.
+    /// Marks changed, or the KMS tells none: the key was replaced under its name.
     Replaced,
     /// All are equal: an older backup was restored.
     Restored,
@@ -28,8 +36,8 @@ impl Lineage {
         self.gone = 0;
         self.active_node = seen.active_node;
         for info in &seen.versions {
-            if let Some(created) = info.created {
-                self.created.entry(info.version.clone()).or_insert(created);
+            if let Some(mark) = mark(info) {
+                self.marks.entry(info.version.clone()).or_insert(mark);
             }
         }
     }
@@ -38,7 +46,7 @@ impl Lineage {
     pub(super) fn too_new(&self, seen: &Observation) -> TooNew {
         let mut compared = false;
         for info in &seen.versions {
-            if let (Some(now), Some(before)) = (info.created, self.created.get(&info.version)) {
+            if let (Some(now), Some(before)) = (mark(info), self.marks.get(&info.version)) {
                 if now != *before {
                     return TooNew::Replaced;
                 }
@@ -58,5 +66,31 @@ impl Lineage {
     /// Forgets everything: the key was restored to an older state, which is the new truth.
     pub(super) fn forget(&mut self) {
         *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Lineage, TooNew};
+    use crate::provider::{Observation, VersionInfo};
+
+    fn listed(materials: &[&str]) -> Observation {
+        let info = |(at, material): (usize, &&str)| VersionInfo {
+            version: (at as u32 + 1).into(),
+            created: None,
+            active_from: Some(0),
+            material: (!material.is_empty()).then(|| (*material).to_owned()),
+        };
+        Observation { versions: materials.iter().enumerate().map(info).collect(), ..Observation::default() }
+    }
+
+    /// A local key file has fingerprints instead of creation times.
+    #[test]
+    fn fingerprints_tell_a_restored_file_from_another_one() {
+        let mut lineage = Lineage::default();
+        lineage.prove(&listed(&["a", "b"]));
+        assert_eq!(lineage.too_new(&listed(&["a"])), TooNew::Restored);
+        assert_eq!(lineage.too_new(&listed(&["x"])), TooNew::Replaced);
+        assert_eq!(lineage.too_new(&listed(&[""])), TooNew::Replaced);
     }
 }

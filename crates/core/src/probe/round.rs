@@ -164,9 +164,17 @@ impl Prober {
         if before.stopped.is_some() {
             self.events.on(&Event::Resumed { key: self.key.name() });
         }
-        let earlier = if same { before.before.clone() } else { before.snapshot.clone() };
+        // What an outage goes back to: the last id that was used, while the KMS still has its version.
+        let earlier = match (&before.snapshot, &before.before) {
+            (_, earlier) if same => earlier.clone(),
+            (Some(unused), Some(earlier)) if unused.withdraw() => Some(earlier.clone()),
+            (last, _) => last.clone(),
+        };
+        let listed = |version: &KeyVersion| seen.versions.iter().any(|info| info.version == *version);
+        let useful =
+            |earlier: &Arc<Snapshot>| !next.is_used() && earlier.key_id != next.key_id && listed(&earlier.version);
         self.writer.store(Announced {
-            before: earlier.filter(|_| !next.is_used()),
+            before: earlier.filter(useful),
             snapshot: Some(next),
             last_good: Some(Instant::now()),
             failure: None,

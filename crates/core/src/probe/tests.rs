@@ -1,1 +1,6 @@
-
+mod gone;
+mod outage;
+mod promotion;
+mod replaced;
+mod running;
+mod start;
