@@ -2,13 +2,16 @@
 //!
 //! An error names file, line, column, what is wrong and what to write; never a value, because values may be secrets.
 
+mod admin;
 mod check;
+mod environment;
 mod error;
 mod flags;
 mod key;
 #[cfg(feature = "vault")]
 mod legacy;
 mod limits;
+mod log;
 mod outline;
 mod show;
 mod socket;
@@ -18,23 +21,24 @@ mod yaml;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize};
-use trousseau_core::SecretText;
+use serde::{Deserialize, Serialize};
 use trousseau_core::envelope::{Clusters, SameHash};
 use zeroize::Zeroizing;
 
+pub use admin::Admin;
+pub use environment::Environment;
 pub use error::ConfigError;
 pub use flags::{Identity, KeyFlags, ProcessFlags};
 pub use key::{Accept, Key, ProviderConfig};
 pub use limits::{Health, Limits, Probe, Size};
+pub use log::{Log, LogFormat, LogLevel};
 pub use socket::{Allow, Mode, Socket};
 
+use admin::admin_default;
 use outline::Outline;
 
 /// The largest configuration file that is read, in bytes.
@@ -51,7 +55,7 @@ pub struct Config {
     #[serde(default)]
     pub socket: Socket,
     /// The admin endpoint; `None` = off. Default 127.0.0.1:8787.
-    #[serde(default = "admin_default", deserialize_with = "admin")]
+    #[serde(default = "admin_default", deserialize_with = "admin::admin")]
     pub admin: Option<Admin>,
     /// What is logged, and how.
     #[serde(default)]
@@ -101,62 +105,6 @@ impl Config {
     }
 }
 
-/// The admin endpoint: `/livez`, `/readyz`, `/healthz`, `/metrics`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Admin {
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// Serve `/healthz` and nothing else there (the legacy file, whose probe comes through the node's address).
-    pub health_only: bool,
-}
-
-/// What is logged, and how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
-pub struct Log {
-    /// For our own targets; HTTP and TLS libraries never say more than `info`. Default `info`.
-    pub level: LogLevel,
-    /// Default `json`.
-    pub format: LogFormat,
-}
-
-/// How much is logged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "the levels of every logger")]
-pub enum LogLevel {
-    Error,
-    Warn,
-    #[default]
-    Info,
-    Debug,
-    Trace,
-}
-
-impl LogLevel {
-    /// Its word in the configuration.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        }
-    }
-}
-
-/// The shape of a log line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object per line.
-    #[default]
-    Json,
-}
-
 /// What `Status.version` says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -184,11 +132,15 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// A checked configuration that is not a legacy one.
-    fn new(config: Config, content: &[u8], origins: BTreeMap<String, String>) -> Self {
+    /// A checked configuration that is not a legacy one; `origins` knows what stands in `content`.
+    fn new(config: Config, content: &str, mut origins: BTreeMap<String, String>, environment: &Environment) -> Self {
         let mut hash = [0; 32];
-        hash.copy_from_slice(digest(&SHA256, content).as_ref());
-        Self { warnings: check::warnings(&config), config, legacy: false, digest: hash, origins }
+        hash.copy_from_slice(digest(&SHA256, content.as_bytes()).as_ref());
+        for (position, key) in config.keys.iter().enumerate() {
+            let filled = key.filled_by(environment).into_iter();
+            origins.extend(filled.map(|(field, variable)| (format!("keys[{position}].{field}"), variable.to_owned())));
+        }
+        Self { warnings: check::warnings(&config, environment), config, legacy: false, digest: hash, origins }
     }
 }
 
@@ -199,32 +151,6 @@ pub struct Warning {
     pub code: &'static str,
     /// What it is and what to do; holds no value of a field that may be secret.
     pub text: String,
-}
-
-/// The variables of the environment that count here. A value, so that tests need not change the process.
-#[derive(Clone, Debug, Default)]
-pub struct Environment(BTreeMap<String, SecretText>);
-
-impl Environment {
-    /// The `VAULT_` and proxy variables of this process, empty ones left out.
-    pub fn of_process() -> Self {
-        std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect()
-    }
-
-    /// A variable's value.
-    pub fn get(&self, name: &str) -> Option<&SecretText> {
-        self.0.get(name)
-    }
-}
-
-impl FromIterator<(String, String)> for Environment {
-    fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
-        let named = |name: &str| name.starts_with("VAULT_") || name.to_ascii_uppercase().ends_with("_PROXY");
-        let counts = |(name, value): &(String, String)| named(name) && !value.is_empty();
-        Self(variables.into_iter().filter(counts).map(|(name, value)| (name, SecretText::new(value))).collect())
-    }
 }
 
 /// Reads a configuration file, native or legacy. `environment` fills only what is unset.
@@ -253,16 +179,18 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, ConfigErro
 /// See [`ConfigError`].
 pub fn parse(text: &str, origin: &str, environment: &Environment) -> Result<Loaded, ConfigError> {
     let outline = Outline::read(text, origin)?;
+    // Another kind of KMS never stands in a file of that shape.
     #[cfg(feature = "vault")]
     if legacy::is_legacy(&outline) {
         let (config, mut warnings) = legacy::read(text, origin, &outline, environment)?;
-        let loaded = Loaded::new(config, text.as_bytes(), outline.origins(origin));
-        warnings.extend(loaded.warnings);
+        let loaded = Loaded::new(config, text, outline.origins(origin), environment);
+        // There is no other place for it in such a file.
+        warnings.extend(loaded.warnings.into_iter().filter(|warning| warning.code != check::NAMESPACE));
         return Ok(Loaded { warnings, legacy: true, ..loaded });
     }
     let config: Config = yaml::read(text, origin, Some(&outline))?;
     check::check(&config).map_err(|fault| outline.locate(origin, fault))?;
-    Ok(Loaded::new(config, text.as_bytes(), outline.origins(origin)))
+    Ok(Loaded::new(config, text, outline.origins(origin), environment))
 }
 
 /// The file's bytes and its permissions.
@@ -284,27 +212,6 @@ fn read(path: &Path, origin: &str) -> Result<(Zeroizing<Vec<u8>>, u32), ConfigEr
         return Err(ConfigError::new(origin, "is larger than 1 MB", "name a Trousseau configuration file"));
     }
     Ok((bytes, metadata.permissions().mode() & 0o777))
-}
-
-fn admin_default() -> Option<Admin> {
-    Some(Admin { address: (Ipv4Addr::LOCALHOST, 8787).into(), health_only: false })
-}
-
-fn admin<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Admin>, D::Error> {
-    Admin::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
-}
-
-impl Admin {
-    /// Reads `127.0.0.1:8787`, `[::1]:8787` or `off`.
-    fn parse(text: &str) -> Result<Option<Self>, &'static str> {
-        if text == "off" {
-            return Ok(None);
-        }
-        match text.parse() {
-            Ok(address) => Ok(Some(Self { address, health_only: false })),
-            Err(_) => Err("is no IP address with a port; write one such as 127.0.0.1:8787, or `off`"),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,10 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::error::Fault;
-use super::{Config, Key, Limits, Probe, ProviderConfig, Socket, Warning};
+use super::{Config, Environment, Key, Limits, Probe, ProviderConfig, Socket, Warning};
 
 /// `sockaddr_un` has 108 bytes, the last of them zero.
 const MAX_SOCKET_PATH: usize = 107;
+
+/// The warning that a part of key_id comes from the environment (I3).
+pub(super) const NAMESPACE: &str = "namespace-from-environment";
 
 /// The first thing that can't work.
 pub(super) fn check(config: &Config) -> Result<(), Fault> {
@@ -36,8 +39,8 @@ pub(super) fn check(config: &Config) -> Result<(), Fault> {
 }
 
 /// What works and should not stay so.
-pub(super) fn warnings(config: &Config) -> Vec<Warning> {
-    config.keys.iter().flat_map(key_warnings).collect()
+pub(super) fn warnings(config: &Config, environment: &Environment) -> Vec<Warning> {
+    config.keys.iter().flat_map(|key| key_warnings(key, environment)).collect()
 }
 
 fn cluster(config: &Config) -> Result<(), Fault> {
@@ -167,8 +170,16 @@ fn absolute(field: &str, path: Option<&Path>) -> Result<(), Fault> {
     }
 }
 
-fn key_warnings(key: &Key) -> Vec<Warning> {
+fn key_warnings(key: &Key, environment: &Environment) -> Vec<Warning> {
     let mut warnings = Vec::new();
+    if key.filled_by(environment).iter().any(|(_, variable)| *variable == "VAULT_NAMESPACE") {
+        let text = format!(
+            "key `{}`: its namespace, which key_id is made of, comes from VAULT_NAMESPACE; write it down, so that it is \
+             the same on all nodes",
+            key.name
+        );
+        warnings.push(Warning { code: NAMESPACE, text });
+    }
     match &key.provider {
         #[cfg(feature = "local")]
         ProviderConfig::Local(_) => {}

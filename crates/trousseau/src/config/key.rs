@@ -7,6 +7,8 @@ use serde::de::value::{EnumAccessDeserializer, StrDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, VariantAccess, Visitor};
 use trousseau_core::AadPolicy;
 
+use super::Environment;
+
 const FIELDS: &[&str] = &["name", "local", "vault", "aad", "accept"];
 const PROVIDERS: &[&str] = &["local", "vault"];
 
@@ -46,6 +48,38 @@ pub enum Accept {
 enum Aad {
     Required,
     Off,
+}
+
+impl Key {
+    /// The fields that are unset and that a variable fills, and the variable.
+    pub(super) fn filled_by(&self, environment: &Environment) -> Vec<(&'static str, &'static str)> {
+        let mut fields: Vec<(&'static str, &'static str)> = match &self.provider {
+            #[cfg(feature = "local")]
+            ProviderConfig::Local(_) => Vec::new(),
+            #[cfg(feature = "vault")]
+            ProviderConfig::Vault(vault) => unset(vault),
+        };
+        fields.retain(|(_, variable)| environment.get(variable).is_some());
+        fields
+    }
+}
+
+/// The fields that are unset, and the variables that Vault's own tools read for them.
+#[cfg(feature = "vault")]
+fn unset(vault: &trousseau_vault::Config) -> Vec<(&'static str, &'static str)> {
+    let trousseau_vault::Auth::Token(token) = &vault.auth;
+    let pair = vault.tls.cert.is_none() && vault.tls.key.is_none();
+    let fields = [
+        (vault.address.is_empty(), "vault.address", "VAULT_ADDR"),
+        (vault.namespace.is_empty(), "vault.namespace", "VAULT_NAMESPACE"),
+        (token.file.is_none() && token.inline.is_none(), "vault.auth.token", "VAULT_TOKEN"),
+        (vault.tls.ca.is_none(), "vault.tls.ca", "VAULT_CACERT"),
+        (pair, "vault.tls.cert", "VAULT_CLIENT_CERT"),
+        (pair, "vault.tls.key", "VAULT_CLIENT_KEY"),
+        (vault.tls.server_name.is_none(), "vault.tls.serverName", "VAULT_TLS_SERVER_NAME"),
+        (vault.proxy.is_none(), "vault.proxy", "VAULT_PROXY_ADDR"),
+    ];
+    fields.into_iter().filter(|(unset, ..)| *unset).map(|(_, field, variable)| (field, variable)).collect()
 }
 
 /// A `vault:` section of which only this much is said.

@@ -66,10 +66,10 @@ pub(super) fn read(
     convert(fields, environment).map_err(|fault| outline.locate(origin, fault))
 }
 
-fn convert(top: Fields, environment: &Environment) -> Result<(Config, Vec<Warning>), Fault> {
+fn convert(mut top: Fields, environment: &Environment) -> Result<(Config, Vec<Warning>), Fault> {
     let flat = top.provider.is_none() && top.vault.is_none();
     let prefix = if flat { "" } else { "vault." };
-    let mut ignored = top.ignored.clone();
+    let mut ignored = std::mem::take(&mut top.ignored);
     let fields = if flat { top } else { nested(top)? };
     ignored.extend(fields.ignored.iter().map(|name| format!("{prefix}{name}")));
     let mut warnings = vec![Warning {

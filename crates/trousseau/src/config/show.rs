@@ -6,6 +6,7 @@ use trousseau_core::AadPolicy;
 use super::{Config, Key, Loaded, ProviderConfig};
 
 /// What stands in the place of a secret.
+#[cfg(feature = "vault")]
 const MASKED: &str = "***";
 
 impl Config {

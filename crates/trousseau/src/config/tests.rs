@@ -1,14 +1,28 @@
 //! What is accepted, and what each mistake is answered with.
 
+mod files;
+mod flags;
+mod fuzz;
+#[cfg(feature = "vault")]
+mod legacy;
+#[cfg(feature = "vault")]
 mod native;
+#[cfg(feature = "vault")]
+mod refused;
 
 use super::{ConfigError, Environment, Loaded, parse};
 
-/// A configuration with one good key, behind `more`.
+const CANARY: &str = "hvs.CAESIcanary0";
+
+/// `more`, then one good key.
 fn with(more: &str) -> String {
-    format!(
-        "{more}\nkeys:\n  - name: primary\n    vault:\n      address: https://vault:8200\n      transit: {{key: k8s}}\n"
-    )
+    format!("{more}\nkeys:\n  - name: primary\n    local: {{file: /etc/trousseau/local.key}}\n")
+}
+
+/// One Vault key with an address, a transit key, and `more`.
+#[cfg(feature = "vault")]
+fn vault(more: &str) -> String {
+    format!("keys:\n  - name: primary\n    vault:\n      transit: {{key: k8s}}\n      {more}\n")
 }
 
 fn read(text: &str) -> Result<Loaded, ConfigError> {
@@ -16,5 +30,16 @@ fn read(text: &str) -> Result<Loaded, ConfigError> {
 }
 
 fn refused(text: &str) -> String {
-    read(text).expect_err(text).to_string()
+    match read(text) {
+        Ok(loaded) => panic!("accepted: {text}\n{loaded:?}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
+    variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn codes(loaded: &Loaded) -> Vec<&'static str> {
+    loaded.warnings.iter().map(|warning| warning.code).collect()
 }

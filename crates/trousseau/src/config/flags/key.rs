@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::ORIGIN;
 use crate::config::error::{ConfigError, Fault};
-use crate::config::{Config, Environment, Key, Loaded, ProviderConfig, check, key};
+use crate::config::{Config, Environment, Key, Loaded, ProviderConfig, check};
 
 /// One key by flags alone. They don't mix with a file.
 #[derive(Clone, Debug, Default, Args)]
@@ -84,7 +84,7 @@ impl KeyFlags {
         check::check(&config).map_err(refuse)?;
         let given = self.given().filter(|(given, _)| *given);
         let origins: BTreeMap<_, _> = given.map(|(_, (flag, field))| (field.to_owned(), flag.to_owned())).collect();
-        Ok(Loaded::new(config, b"", origins))
+        Ok(Loaded::new(config, "", origins, environment))
     }
 
     fn key(&self, environment: &Environment) -> Result<Key, ConfigError> {
@@ -117,6 +117,8 @@ impl KeyFlags {
     #[cfg(feature = "vault")]
     fn vault(&self, name: &str, environment: &Environment) -> Result<ProviderConfig, ConfigError> {
         use trousseau_vault::{Auth, IdentitySource, TokenAuth};
+
+        use crate::config::key;
 
         if self.vault_address.is_none() && environment.get("VAULT_ADDR").is_none() {
             return Err(ConfigError::new(

@@ -7,8 +7,9 @@ use clap::{Args, ValueEnum};
 
 use super::ORIGIN;
 use super::key::absolute;
+use crate::config::admin::admin_default;
 use crate::config::error::ConfigError;
-use crate::config::{Admin, Loaded, LogFormat, LogLevel, Socket, Warning, admin_default, check};
+use crate::config::{Admin, Loaded, LogFormat, LogLevel, Socket, Warning, check};
 
 /// Socket, admin endpoint and log, whatever the file says.
 #[derive(Clone, Debug, Default, Args)]

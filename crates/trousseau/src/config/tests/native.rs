@@ -1,81 +1,137 @@
-use super::{read, refused, with};
+use std::path::Path;
+use std::time::Duration;
+
+use super::{codes, environment, read, refused, vault, with};
+use crate::config::{Allow, LogFormat, LogLevel, Mode, ProviderConfig, Size, StatusVersion, parse};
+use trousseau_core::AadPolicy;
+
+const WHOLE: &str = r#"
+cluster: [prod-eu-1, old]
+socket: {path: /run/t/kms.sock, mode: "0666", owner: root, group: kube-apiserver, allow: {uids: [0], gids: [7]}}
+admin: off
+log: {level: debug, format: text}
+statusVersion: v2
+health: {grace: 4m}
+probe: {interval: 1m, promotionDelay: 5m, observations: 4, afterFailure: 2s, timeout: 3s}
+limits: {inFlight: 8, queue: 0, drain: 1s, request: 64KiB, connections: 9, margin: 100ms, attempts: 1}
+force: true
+keys:
+  - name: primary
+    vault:
+      address: https://vault-0:8200
+      namespace: team
+      transit: {mount: kms, key: kubernetes}
+      auth: {token: {file: /run/secrets/token, renew: true}}
+      timeouts: {whole: 3s}
+    accept: [trousseau-no-aad]
+  - name: before
+    local: {file: /etc/trousseau/local.key}
+    aad: off
+"#;
 
 #[test]
-fn show_me() {
-    for text in [
-        "",
-        " \n# only a comment\n",
-        "---\n",
-        "just text",
-        "- a\n- b\n",
-        "a: b\n---\nc: d\n",
-        "keys:\n\t- name: x\n",
-        "keys: []",
-        "cluster: x\n",
-        "keys:\n  - name: x\n    vualt: {}\n",
-        "keys:\n  - name: x\n    awsKms: {}\n",
-        "keys:\n  - name: x\n",
-        "keys:\n  - vault: {transit: {key: x}}\n",
-        "keys:\n  - name: x\n    local: {file: /k}\n    vault: {transit: {key: x}}\n",
-        "keys:\n  - name: x\n    local: {file: /k}\n    local: {file: /k}\n",
-        "keys:\n  - name: x\n    vault: {address: 'https://a:1', transit: {key: x}, auth: s.secretToken123}\n",
-        "keys:\n  - name: x\n    vault: {address: 'https://a:1', transit: {key: x}, auth: {token: s.secretToken123}}\n",
-        "keys:\n  - name: x\n    vault: {address: 'https://a:1', transit: {key: x}, auth: {kubernetes: {role: x}}}\n",
-        "keys:\n  - name: x\n    vault: {address: 'https://a:1', transit: {key: x}, identity: metdata}\n",
-        "keys:\n  - name: x\n    vault: {address: 'https://a:1', transit: {key: x}, epoch: 3}\n",
-        "keys:\n  - name: x\n    vault: {address: 'https://a:1', transit: {key: x}, epoch: three}\n",
-        "keys:\n  - name: x\n    vault: {address: 'https://a:1', transit: [x]}\n",
-        "keys:\n  - name: x\n    vault: {address: 'https://a:1', transit: x}\n",
-        "keys:\n  - name: x\n    vault: {address: 'https://a:1', transit: {mount: y}}\n",
-        "keys:\n  - name: x\n    vault: {address: , transit: {mount: y}}\n",
-        "keys:\n  - name: x\n    vault:\n",
-        "keys:\n  - name: x\n    vault: {address: 'vault:8200', transit: {key: x}}\n",
-        "keys:\n  - name: x\n    vault: {address: 'http://vault:8200', transit: {key: x}}\n",
-        "keys: {name: x}\n",
-        "keys: x\n",
-        "keys:\n",
-        "keys:\n  - x\n",
-        "keys:\n  - name: x\n    aad: no\n    local: {file: /k}\n",
-        "keys:\n  - name: x\n    accept: [trouseau-no-aad]\n    local: {file: /k}\n",
-        &with("socket: {path: kms.sock}"),
-        &with("socket: {mode: 0668}"),
-        &with("socket: {mode: '0666'}"),
-        &with("socket: /run/x.sock"),
-        &with("socket: {path: }"),
-        &with("socket: {path: <no value>}"),
-        &with("health: {grace: 30}"),
-        &with("health: {grace: 1s}"),
-        &with("probe: {interval: fast}"),
-        &with("probe: {promotionDelay: 1m, interval: 31s}"),
-        &with("limits: {inFlight: many}"),
-        &with("limits: {inFlight: -1}"),
-        &with("limits: {request: 5 pounds}"),
-        &with("limits: {request: true}"),
-        &with("admin: localhost:8787"),
-        &with("admin: 8787"),
-        &with("log: {level: verbose}"),
-        &with("log: {level: inof}"),
-        &with("statusVersion: v1"),
-        &with("force: maybe"),
-        &with("cluster: [a, a]"),
-        &with("cluster: {a: b}"),
-        &with("cluster: [a, [b]]"),
-        &with("cluster: 5"),
-        &with("clustr: a"),
-        &with("s.secretToken: a"),
-        &with("x: &a [1]\ny: *b"),
-        &with("x: 'unterminated"),
-        &with("? [a, b]\n: c"),
-        "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\n",
-    ] {
-        println!(
-            "{:?}\n   => {}",
-            text,
-            match read(text) {
-                Ok(loaded) => format!("OK {:?}", loaded.config),
-                Err(e) => e.to_string(),
-            }
-        );
-    }
-    let _ = refused;
+fn every_field_is_taken_over() {
+    let loaded = read(WHOLE).unwrap();
+    let config = loaded.config;
+    assert_eq!(config.clusters().unwrap().names().collect::<Vec<_>>(), ["prod-eu-1", "old"]);
+    assert_eq!(config.socket.path, Path::new("/run/t/kms.sock"));
+    assert_eq!(config.socket.mode, Mode(0o666));
+    assert_eq!(config.socket.allow, Some(Allow { uids: vec![0], gids: vec![7] }));
+    assert_eq!(
+        (config.socket.owner.as_deref(), config.socket.group.as_deref()),
+        (Some("root"), Some("kube-apiserver"))
+    );
+    assert_eq!(config.admin, None);
+    assert_eq!((config.log.level, config.log.format), (LogLevel::Debug, LogFormat::Text));
+    assert_eq!(config.status_version, StatusVersion::V2);
+    assert_eq!(config.health.grace, Duration::from_secs(240));
+    assert_eq!(config.probe.rule().delay, Duration::from_secs(300));
+    assert_eq!(config.probe.times().after_failure, Duration::from_secs(2));
+    assert_eq!((config.limits.guard().in_flight, config.limits.guard().attempts), (8, 1));
+    assert_eq!((config.limits.request, config.limits.connections), (Size(65536), 9));
+    assert!(config.force);
+    let [primary, before] = config.keys.as_slice() else { panic!("two keys") };
+    assert_eq!((primary.name.as_str(), primary.aad), ("primary", AadPolicy::Required { accept_without: true }));
+    let ProviderConfig::Vault(vault) = &primary.provider else { panic!("vault") };
+    assert_eq!((vault.namespace.as_str(), vault.transit.mount.as_str()), ("team", "kms"));
+    assert_eq!(vault.timeouts.whole, Duration::from_secs(3));
+    assert_eq!((before.name.as_str(), before.aad), ("before", AadPolicy::Off));
+    assert!(matches!(&before.provider, ProviderConfig::Local(local) if local.file.is_some()));
+    assert!(!loaded.legacy);
+    assert_eq!(loaded.warnings, []);
+}
+
+#[test]
+fn defaults_are_the_documented_ones() {
+    let config = read(&with("")).unwrap().config;
+    assert_eq!(config.clusters().unwrap().first().0, "");
+    assert_eq!(config.socket.path, Path::new("/run/trousseau/kms.sock"));
+    assert_eq!(config.socket.mode.to_string(), "0660");
+    assert_eq!(config.admin.unwrap().address.to_string(), "127.0.0.1:8787");
+    assert!(!config.admin.unwrap().health_only);
+    assert_eq!(config.status_version, StatusVersion::V2beta1);
+    assert_eq!(config.health.grace, Duration::from_secs(120));
+    assert_eq!(config.probe.interval, Duration::from_secs(30));
+    assert_eq!(config.probe.promotion_delay, Duration::from_secs(180));
+    assert_eq!((config.limits.in_flight, config.limits.queue), (64, 256));
+    assert_eq!((config.limits.request, config.limits.margin), (Size(64_000), Duration::from_millis(200)));
+    assert_eq!(config.limits.drain, Duration::from_secs(10));
+    assert!(!config.force);
+    assert_eq!(config.keys[0].aad, AadPolicy::Required { accept_without: false });
+}
+
+#[test]
+fn origins_name_file_and_line_of_what_is_no_default() {
+    let origins = read(WHOLE).unwrap().origins;
+    assert_eq!(origins["keys[0].vault.transit.key"], "t.yaml:16");
+    assert_eq!(origins["health.grace"], "t.yaml:7");
+    assert!(!origins.contains_key("limits.breakerOpen"));
+}
+
+#[test]
+fn anchors_merges_and_yaml_niceties_work() {
+    let text = "%YAML 1.2\n---\nx: &t\n";
+    assert!(refused(text).contains("unknown field"), "{text}");
+    let merged = "keys:\n  - name: a\n    vault: &v {address: https://v, transit: {key: a}}\n  - name: b\n    vault:\n      <<: *v\n      transit: {key: b}\n";
+    let config = read(merged).unwrap().config;
+    let ProviderConfig::Vault(second) = &config.keys[1].provider else { panic!("vault") };
+    assert_eq!((second.address.as_str(), second.transit.key.as_str()), ("https://v", "b"));
+}
+
+#[test]
+fn consent_is_warned_about() {
+    let loaded = read(&vault("address: http://vault:8200\n      allowHttp: true")).unwrap();
+    assert_eq!(codes(&loaded), ["plain-http"]);
+    let loaded = read(&vault("address: https://vault\n      tls: {skipVerify: true}")).unwrap();
+    assert_eq!(codes(&loaded), ["skip-verify"]);
+}
+
+#[test]
+fn i3_of_the_environment_only_what_is_unset_counts_and_never_silently_in_key_id() {
+    let variables = environment(&[
+        ("VAULT_SKIP_VERIFY", "true"),
+        ("VAULT_ADDR", "https://elsewhere"),
+        ("VAULT_NAMESPACE", "team"),
+        ("VAULT_TOKEN", "x"),
+    ]);
+    let loaded = parse(&vault("address: https://vault"), "t.yaml", &variables).unwrap();
+    let ProviderConfig::Vault(section) = &loaded.config.keys[0].provider else { panic!("vault") };
+    assert!(!section.tls.skip_verify, "for the legacy file only");
+    assert_eq!(codes(&loaded), ["namespace-from-environment"]);
+    let origin = |field: &str| loaded.origins[&format!("keys[0].vault.{field}")].as_str();
+    assert_eq!((origin("address"), origin("namespace")), ("t.yaml:5", "VAULT_NAMESPACE"));
+    assert_eq!(origin("auth.token"), "VAULT_TOKEN");
+    let loaded = parse(&vault("address: https://vault\n      namespace: team"), "t.yaml", &variables).unwrap();
+    assert_eq!(loaded.warnings, []);
+}
+
+#[test]
+fn what_is_shown_is_a_configuration_again() {
+    let first = read(WHOLE).unwrap().config;
+    let shown = first.show();
+    let second = read(&shown.to_string()).unwrap().config;
+    assert_eq!(shown, second.show());
+    assert_eq!(format!("{first:?}"), format!("{second:?}"));
+    assert_eq!(shown["limits"]["margin"], "100ms");
+    assert_eq!(shown["keys"][0]["vault"]["auth"]["token"]["file"], "/run/secrets/token");
 }

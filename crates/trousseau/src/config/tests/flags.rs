@@ -1,0 +1,109 @@
+use std::path::Path;
+
+use clap::Parser;
+
+use super::{codes, environment, read, with};
+use crate::config::{Environment, KeyFlags, LogFormat, LogLevel, ProcessFlags};
+
+#[derive(Debug, Parser)]
+struct Line {
+    #[command(flatten)]
+    key: KeyFlags,
+    #[command(flatten)]
+    process: ProcessFlags,
+}
+
+fn line(flags: &str) -> Line {
+    Line::try_parse_from(std::iter::once("x").chain(flags.split_whitespace())).unwrap()
+}
+
+fn refused(flags: &str) -> String {
+    line(flags).key.load(&Environment::default()).unwrap_err().to_string()
+}
+
+#[cfg(feature = "vault")]
+#[test]
+fn a_vault_key_needs_no_file() {
+    let line = line(
+        "--vault-address https://v:8200 --vault-namespace team --transit-mount kms --transit-key k8s \
+         --vault-token-file token --vault-ca-cert /ca.pem --key-identity version --cluster prod,old",
+    );
+    assert!(line.key.any());
+    let loaded = line.key.load(&Environment::default()).unwrap();
+    let crate::config::ProviderConfig::Vault(vault) = &loaded.config.keys[0].provider else { panic!("vault") };
+    assert_eq!((vault.namespace.as_str(), vault.transit.mount.as_str()), ("team", "kms"));
+    let trousseau_vault::Auth::Token(token) = &vault.auth;
+    assert_eq!(token.file.as_deref(), Some(std::env::current_dir().unwrap().join("token").as_path()));
+    assert_eq!(loaded.config.cluster, ["prod", "old"]);
+    assert_eq!(loaded.origins["keys[0].vault.transit.key"], "--transit-key");
+    assert_eq!(loaded.warnings, []);
+    let variables = environment(&[("VAULT_ADDR", "https://e")]);
+    let short = super::flags::line("--transit-key k").key.load(&variables).unwrap();
+    assert_eq!(short.config.socket.path, Path::new("/run/trousseau/kms.sock"));
+}
+
+#[cfg(feature = "vault")]
+#[test]
+fn flags_that_make_no_key_are_refused_by_name() {
+    for (flags, parts) in [
+        ("", ["no key is named", "--config"]),
+        ("--cluster a", ["no key is named", "--transit-key"]),
+        ("--vault-address https://v", ["without a key", "--transit-key"]),
+        ("--transit-key k", ["address is missing", "VAULT_ADDR"]),
+        ("--transit-key k --vault-address v:8200", ["`--vault-address` has no scheme", "https://"]),
+        ("--transit-key k --vault-address http://v", ["`--vault-address` is not encrypted", "https://"]),
+        ("--local-key-file /k --transit-key k", ["two keys", "need a file"]),
+        ("--local-key-file /k --cluster a,a", ["`--cluster` can't be told apart", "another name"]),
+    ] {
+        let error = refused(flags);
+        assert!(error.starts_with("command line: ") && parts.iter().all(|part| error.contains(part)), "{error}");
+    }
+}
+
+#[test]
+fn process_flags_win_over_the_file() {
+    let line = line("--socket /tmp/k.sock --admin off --log-level debug --log-format text");
+    assert!(!line.key.any());
+    let loaded = line.process.apply(read(&with("admin: 127.0.0.1:1\nlog: {level: warn}")).unwrap()).unwrap();
+    assert_eq!(loaded.config.socket.path, Path::new("/tmp/k.sock"));
+    assert_eq!(loaded.config.admin, None);
+    assert_eq!((loaded.config.log.level, loaded.config.log.format), (LogLevel::Debug, LogFormat::Text));
+    assert_eq!(loaded.origins["socket.path"], "--socket");
+    assert_eq!(line.process.admin().unwrap(), None);
+    assert_eq!(super::flags::line("").process.admin().unwrap().unwrap().address.port(), 8787);
+    assert_eq!(super::flags::line("").process.socket().unwrap(), None);
+}
+
+#[test]
+fn process_flags_that_can_not_work_are_refused() {
+    let path = "s".repeat(120);
+    for (flags, part) in [
+        (format!("--socket /{path}"), "`--socket` has 121 bytes"),
+        ("--listen-addr tcp://1".to_owned(), "unix:///PATH"),
+        ("--listen-addr unix://relative".to_owned(), "unix:///PATH"),
+        ("--admin nowhere".to_owned(), "`--admin` is no IP address"),
+    ] {
+        let error = line(&flags).process.apply(read(&with("")).unwrap()).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    }
+    assert!(Line::try_parse_from(["x", "--socket", "/a", "--listen-addr", "unix:///b"]).is_err());
+}
+
+#[test]
+fn the_go_trousseaus_flags_are_mapped_or_warned_about() {
+    let line = line(
+        "--listen-addr unix:///opt/kms.sock -v 5 --zap-encoder console --healthz-port 9999 --healthz-path /healthz \
+         --healthz-timeout 20s --metrics-backend prometheus --metrics-addr 8095",
+    );
+    let loaded = line.process.apply(read(&with("")).unwrap()).unwrap();
+    assert_eq!(loaded.config.socket.path, Path::new("/opt/kms.sock"));
+    assert_eq!((loaded.config.log.level, loaded.config.log.format), (LogLevel::Debug, LogFormat::Text));
+    let admin = loaded.config.admin.unwrap();
+    assert_eq!((admin.address.to_string().as_str(), admin.health_only), ("0.0.0.0:9999", true));
+    assert_eq!(codes(&loaded), ["ignored-flag"; 3]);
+    let quiet = super::flags::line("--v=1 --healthz-path /live").process.apply(read(&with("")).unwrap()).unwrap();
+    assert_eq!(quiet.config.log.level, LogLevel::Info);
+    assert_eq!(codes(&quiet), ["ignored-flag"]);
+    let help = <Line as clap::CommandFactory>::command().render_long_help().to_string();
+    assert!(help.contains("--socket") && !help.contains("healthz"), "{help}");
+}
