@@ -3,7 +3,6 @@
 mod demo;
 mod keygen;
 mod serve;
-mod stub;
 
 use std::io::{self, IsTerminal as _};
 use std::panic;

@@ -152,7 +152,7 @@ impl Daemon {
         }
         self.reloader.offer(&loaded.config, cause)?;
         self.metrics.set_warnings(loaded.warnings.iter().map(|warning| warning.code));
-        if let Err(error) = self.options.log.set_level(&format!("{:?}", loaded.config.log.level).to_lowercase()) {
+        if let Err(error) = self.options.log.set_level(loaded.config.log.level.as_str()) {
             warn!(%error, "the log level stays");
         }
         if let Some(serving) = &self.serving

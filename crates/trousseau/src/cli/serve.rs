@@ -7,9 +7,8 @@ use anyhow::{Context as _, anyhow};
 use tokio::runtime::Builder;
 use trousseau_observe::log::{Format, Log};
 
-use super::stub::{KeyFlags, ProcessFlags};
 use super::{Failure, stderr_colour};
-use crate::config::{Config, Environment, Loaded, LogFormat, load};
+use crate::config::{Config, Environment, KeyFlags, Loaded, LogFormat, ProcessFlags, load};
 use crate::daemon::{self, Options, Source};
 use crate::dev;
 
@@ -88,5 +87,5 @@ fn start_log(config: Option<&Config>) -> Result<Log, Failure> {
         LogFormat::Json => Format::Json,
         LogFormat::Text => Format::Text,
     };
-    Ok(Log::start(&format!("{:?}", section.level).to_lowercase(), format, stderr_colour()).context("log")?)
+    Ok(Log::start(section.level.as_str(), format, stderr_colour()).context("log")?)
 }
