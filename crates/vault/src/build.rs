@@ -11,6 +11,7 @@ use crate::client::Client;
 use crate::config::{Auth, Config, IdentitySource};
 use crate::environment::Environment;
 use crate::transit::{Paths, VaultProvider};
+use crate::transport::Transport;
 
 /// A setting that can't work, and what to write instead. Never holds a token, nor a URL's password.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -29,8 +30,8 @@ impl Config {
     /// [`ConfigError`] for settings that can never work.
     pub fn build(&self, environment: &Environment) -> Result<VaultProvider, ConfigError> {
         let origin = self.origin(environment)?;
-        let http = self.http(environment)?;
-        http.check(&origin).map_err(|error| invalid(&error, "address"))?;
+        let transport = Transport::new(self.http(environment)?, &origin);
+        let transport = transport.map_err(|error| invalid(&error, "address, tls and timeouts"))?;
         let namespace = filled(&self.namespace, &environment.namespace).trim_matches('/').to_owned();
         let header = match namespace.as_str() {
             "" => None,
@@ -60,7 +61,7 @@ impl Config {
         let paths = Paths::new(&mount, &key);
         let description = Description { kind: ProviderKind::VAULT, identity: vec![namespace, mount, key], epoch };
         let (method, renew) = self.method(environment)?;
-        let client = Client::new(http, origin, header, Session::new(method));
+        let client = Client::new(transport, origin, header, Session::new(method));
         Ok(VaultProvider::new(description, client, paths, self.identity, self.transit.version, renew))
     }
 
@@ -77,7 +78,7 @@ impl Config {
         Ok(origin)
     }
 
-    fn http(&self, environment: &Environment) -> Result<trousseau_http::Client, ConfigError> {
+    fn http(&self, environment: &Environment) -> Result<trousseau_http::Config, ConfigError> {
         let tls = &self.tls;
         let ca = tls.ca.clone().or_else(|| environment.ca.clone().map(PathBuf::from));
         let roots = match (ca, tls.with_system) {
@@ -105,7 +106,7 @@ impl Config {
             }
         };
         let times = self.timeouts;
-        let config = trousseau_http::Config {
+        Ok(trousseau_http::Config {
             roots,
             skip_verify: tls.skip_verify || skips_verify(environment)?,
             client_certificate,
@@ -119,8 +120,7 @@ impl Config {
                 whole: times.whole,
             },
             ..trousseau_http::Config::default()
-        };
-        config.build().map_err(|error| invalid(&error, "tls and timeouts"))
+        })
     }
 
     fn proxies(&self, environment: &Environment) -> Result<Proxies, HttpError> {

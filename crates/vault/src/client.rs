@@ -9,6 +9,7 @@ use trousseau_http::{
 
 use crate::answers::{self, Hint, Purpose};
 use crate::auth::{Session, Token};
+use crate::transport::Transport;
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
@@ -29,7 +30,7 @@ pub(crate) struct Ask<'a> {
 
 /// One Vault: where it is, and how we prove who we are.
 pub(crate) struct Client {
-    http: trousseau_http::Client,
+    transport: Transport,
     origin: Origin,
     namespace: Option<HeaderValue>,
     session: Session,
@@ -46,17 +47,16 @@ impl<'a> Ask<'a> {
 }
 
 impl Client {
-    pub(crate) fn new(
-        http: trousseau_http::Client,
-        origin: Origin,
-        namespace: Option<HeaderValue>,
-        session: Session,
-    ) -> Self {
-        Self { http, origin, namespace, session }
+    pub(crate) fn new(transport: Transport, origin: Origin, namespace: Option<HeaderValue>, session: Session) -> Self {
+        Self { transport, origin, namespace, session }
     }
 
     pub(crate) fn session(&self) -> &Session {
         &self.session
+    }
+
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.transport
     }
 
     /// Asks with the token in use. After a 403 once more, if there is a newer token by then. Gives the last answer,
@@ -158,7 +158,7 @@ impl Client {
         if active_node {
             request = request.header(FORWARD, HeaderValue::from_static("active-node"));
         }
-        self.http.send(request).await.map_err(|error| self.unanswered(ask, error))
+        self.transport.send(request).await.map_err(|error| self.unanswered(ask, error))
     }
 
     fn unanswered(&self, ask: &Ask<'_>, error: HttpError) -> ProviderError {

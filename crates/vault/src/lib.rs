@@ -11,6 +11,7 @@ mod client;
 mod config;
 mod environment;
 mod transit;
+mod transport;
 mod wire;
 
 pub use build::ConfigError;

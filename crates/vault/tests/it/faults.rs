@@ -1,5 +1,6 @@
 //! A Vault that is broken or lies: the right kind, a text that helps, and nothing handed out.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -125,6 +126,26 @@ async fn a_standby_that_redirects_is_not_followed() {
     assert_eq!(kind, ErrorKind::Unreachable);
     assert!(text.contains("standby that redirects") && text.contains(&to), "{text}");
     assert!(elsewhere.server.requests().is_empty(), "the token would go wherever the answer points");
+}
+
+#[tokio::test]
+async fn renewed_certificates_are_read_by_the_next_probe() {
+    let (ca, before) = (TestCa::new(), TestCa::new());
+    let server = ScriptedServer::start(Front::tls(&ca.server(&["127.0.0.1"])), good);
+    let mut config = config(&server.url());
+    let file = ca.folder().join("bundle.pem");
+    fs::copy(before.file(), &file).unwrap();
+    config.tls.ca = Some(file.clone());
+    let provider = config.build(&Environment::default()).unwrap();
+    assert_eq!(provider.observe(&call()).await.unwrap_err().kind(), ErrorKind::Unreachable);
+    fs::copy(ca.file(), &file).unwrap();
+    provider.observe(&call()).await.unwrap();
+    let connections = server.connections();
+    fs::write(&file, "half a fi").unwrap();
+    provider.observe(&call()).await.unwrap();
+    fs::remove_file(&file).unwrap();
+    provider.observe(&call()).await.unwrap();
+    assert_eq!(server.connections(), connections, "the client before stays in use, with its connections");
 }
 
 #[tokio::test]
