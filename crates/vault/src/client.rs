@@ -13,7 +13,7 @@ use crate::transport::Transport;
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
-/// Tells an agent's listener that this is no request forged through a browser or a proxy.
+/// Tells Vault Agent's listener that this is no request forged through a browser or a proxy.
 const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
 /// Sends a request on to the active node, whatever this node knows. (`X-Vault-Inconsistent: forward-active-node` does
 /// so only for a node that lags behind an `X-Vault-Index`.)
