@@ -8,7 +8,6 @@ mod environment;
 mod error;
 mod flags;
 mod key;
-#[cfg(feature = "vault")]
 mod legacy;
 mod limits;
 mod log;
@@ -180,7 +179,6 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, ConfigErro
 pub fn parse(text: &str, origin: &str, environment: &Environment) -> Result<Loaded, ConfigError> {
     let outline = Outline::read(text, origin)?;
     // Another kind of KMS never stands in a file of that shape.
-    #[cfg(feature = "vault")]
     if legacy::is_legacy(&outline) {
         let (config, mut warnings) = legacy::read(text, origin, &outline, environment)?;
         let loaded = Loaded::new(config, text, outline.origins(origin), environment);

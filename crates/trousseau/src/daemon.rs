@@ -23,7 +23,7 @@ use crate::cli::Failure;
 use crate::config::{Admin, Config, ConfigError, Loaded, Socket};
 use crate::reload::{Cause, Reloader};
 use crate::watch::Watcher;
-use crate::wire::{Surroundings, features};
+use crate::wire::{PROVIDERS, Surroundings};
 
 use admin::AdminEndpoint;
 
@@ -105,7 +105,7 @@ impl Signals {
 
 impl Daemon {
     fn new(options: Options) -> Result<Self, Failure> {
-        let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), &features()));
+        let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), PROVIDERS));
         let current = Arc::new(Current::default());
         let around = Surroundings {
             credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
@@ -114,7 +114,7 @@ impl Daemon {
         };
         let reloader = Reloader::new(Arc::clone(&current), Arc::clone(&metrics), around);
         let admin = AdminEndpoint::new(Arc::clone(&current), Arc::clone(&metrics));
-        info!(version = env!("CARGO_PKG_VERSION"), providers = features(), "starting");
+        info!(version = env!("CARGO_PKG_VERSION"), providers = PROVIDERS, "starting");
         Ok(Self {
             options,
             metrics,

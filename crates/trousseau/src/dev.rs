@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 use trousseau_local::{KeygenOptions, keygen};
@@ -61,6 +61,6 @@ resources:
 }
 
 /// A path as a YAML string in double quotes, which JSON's are.
-fn quoted(path: &PathBuf) -> String {
+fn quoted(path: &Path) -> String {
     serde_json::Value::from(path.to_string_lossy()).to_string()
 }

@@ -34,16 +34,8 @@ pub struct Built {
     events: Arc<dyn Events>,
 }
 
-/// The kinds of KMS that this build has, as the metrics print them.
-pub fn features() -> String {
-    [
-        #[cfg(feature = "local")]
-        "local",
-        #[cfg(feature = "vault")]
-        "vault",
-    ]
-    .join(",")
-}
+/// The kinds of KMS that this build has, as log and metrics print them.
+pub const PROVIDERS: &str = "local,vault";
 
 /// Builds the keys of a configuration. `before` is the running keyring: where the writing key stays the same one, its
 /// state goes on.
@@ -85,15 +77,12 @@ pub fn build(config: &Config, around: &Surroundings, before: Option<&Keyring>) -
 
 fn provider(section: &KeySection, around: &Surroundings) -> anyhow::Result<Arc<dyn Provider>> {
     Ok(match &section.provider {
-        #[cfg(feature = "local")]
         ProviderConfig::Local(config) => Arc::new(config.build(around.credentials.as_deref())?),
-        #[cfg(feature = "vault")]
         ProviderConfig::Vault(config) => Arc::new(config.build(&vault_environment())?),
     })
 }
 
 /// The variables that Vault's own tools read.
-#[cfg(feature = "vault")]
 fn vault_environment() -> trousseau_vault::Environment {
     trousseau_vault::Environment::from_variables(|name| std::env::var(name).ok())
 }

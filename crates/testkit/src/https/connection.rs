@@ -15,6 +15,8 @@ use super::{Front, Request, Seen};
 /// Accepts until dropped.
 pub(super) async fn serve(listener: TcpListener, front: Front, seen: Arc<Seen>) {
     while let Ok((stream, _)) = listener.accept().await {
+        // Head and body are written apart: with Nagle each answer would wait for the client's delayed ACK.
+        let _ = stream.set_nodelay(true);
         let connection = {
             let mut log = seen.log();
             log.connections += 1;

@@ -121,7 +121,6 @@ fn limits(limits: &Limits) -> Result<(), Fault> {
 /// `path` is the key's own path in the file.
 fn provider(key: &Key, path: &str) -> Result<(), Fault> {
     match &key.provider {
-        #[cfg(feature = "local")]
         ProviderConfig::Local(local) => {
             absolute(&format!("{path}.local.file"), local.file.as_deref())?;
             if local.file.is_some() == local.credential.is_some() {
@@ -130,12 +129,10 @@ fn provider(key: &Key, path: &str) -> Result<(), Fault> {
             }
             Ok(())
         }
-        #[cfg(feature = "vault")]
         ProviderConfig::Vault(vault) => vault_section(vault, &format!("{path}.vault")),
     }
 }
 
-#[cfg(feature = "vault")]
 fn vault_section(vault: &trousseau_vault::Config, path: &str) -> Result<(), Fault> {
     let field = |name: &str| format!("{path}.{name}");
     if !vault.address.is_empty() {
@@ -181,9 +178,7 @@ fn key_warnings(key: &Key, environment: &Environment) -> Vec<Warning> {
         warnings.push(Warning { code: NAMESPACE, text });
     }
     match &key.provider {
-        #[cfg(feature = "local")]
         ProviderConfig::Local(_) => {}
-        #[cfg(feature = "vault")]
         ProviderConfig::Vault(vault) => {
             if vault.address.starts_with("http://") {
                 let text =

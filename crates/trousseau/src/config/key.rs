@@ -28,10 +28,8 @@ pub struct Key {
 #[serde(rename_all = "camelCase")]
 pub enum ProviderConfig {
     /// A key in a file on this machine.
-    #[cfg(feature = "local")]
     Local(trousseau_local::Config),
     /// A transit key of Vault or OpenBao.
-    #[cfg(feature = "vault")]
     Vault(Box<trousseau_vault::Config>),
 }
 
@@ -54,9 +52,7 @@ impl Key {
     /// The fields that are unset and that a variable fills, and the variable.
     pub(super) fn filled_by(&self, environment: &Environment) -> Vec<(&'static str, &'static str)> {
         let mut fields: Vec<(&'static str, &'static str)> = match &self.provider {
-            #[cfg(feature = "local")]
             ProviderConfig::Local(_) => Vec::new(),
-            #[cfg(feature = "vault")]
             ProviderConfig::Vault(vault) => unset(vault),
         };
         fields.retain(|(_, variable)| environment.get(variable).is_some());
@@ -65,7 +61,6 @@ impl Key {
 }
 
 /// The fields that are unset, and the variables that Vault's own tools read for them.
-#[cfg(feature = "vault")]
 fn unset(vault: &trousseau_vault::Config) -> Vec<(&'static str, &'static str)> {
     let trousseau_vault::Auth::Token(token) = &vault.auth;
     let pair = vault.tls.cert.is_none() && vault.tls.key.is_none();
@@ -83,7 +78,6 @@ fn unset(vault: &trousseau_vault::Config) -> Vec<(&'static str, &'static str)> {
 }
 
 /// A `vault:` section of which only this much is said.
-#[cfg(feature = "vault")]
 pub(super) fn transit(address: String, mount: &str, key: String) -> trousseau_vault::Config {
     trousseau_vault::Config {
         address,

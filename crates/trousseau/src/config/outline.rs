@@ -43,7 +43,6 @@ impl Outline {
     }
 
     /// The names at the top level.
-    #[cfg_attr(not(feature = "vault"), expect(dead_code, reason = "they tell a legacy file, which means Vault"))]
     pub(super) fn top(&self) -> &[String] {
         &self.top
     }

@@ -6,7 +6,6 @@ use trousseau_core::AadPolicy;
 use super::{Config, Key, Loaded, ProviderConfig};
 
 /// What stands in the place of a secret.
-#[cfg(feature = "vault")]
 const MASKED: &str = "***";
 
 impl Config {
@@ -49,16 +48,13 @@ fn key(key: &Key) -> Value {
     };
     let mut shown = json!({ "name": key.name, "aad": aad, "accept": accept });
     let (kind, section) = match &key.provider {
-        #[cfg(feature = "local")]
         ProviderConfig::Local(local) => ("local", json!({ "file": local.file, "credential": local.credential })),
-        #[cfg(feature = "vault")]
         ProviderConfig::Vault(config) => ("vault", vault(config)),
     };
     shown[kind] = without_nulls(section);
     shown
 }
 
-#[cfg(feature = "vault")]
 fn vault(vault: &trousseau_vault::Config) -> Value {
     use humantime_serde::re::humantime::format_duration;
 
@@ -102,7 +98,6 @@ fn vault(vault: &trousseau_vault::Config) -> Value {
 }
 
 /// A URL with a user in front of its host may have a password there too.
-#[cfg(feature = "vault")]
 fn without_password(url: &str) -> &str {
     if url.contains('@') { MASKED } else { url }
 }

@@ -3,11 +3,8 @@
 mod files;
 mod flags;
 mod fuzz;
-#[cfg(feature = "vault")]
 mod legacy;
-#[cfg(feature = "vault")]
 mod native;
-#[cfg(feature = "vault")]
 mod refused;
 
 use super::{ConfigError, Environment, Loaded, parse};
@@ -20,7 +17,6 @@ fn with(more: &str) -> String {
 }
 
 /// One Vault key with an address, a transit key, and `more`.
-#[cfg(feature = "vault")]
 fn vault(more: &str) -> String {
     format!("keys:\n  - name: primary\n    vault:\n      transit: {{key: k8s}}\n      {more}\n")
 }

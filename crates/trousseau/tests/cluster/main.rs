@@ -1,5 +1,12 @@
 //! Proofs on real servers: kube-apiserver, etcd, Vault and its agent, each test with its own.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends where something is not as it must be"
+)]
+
 mod client;
 mod observed;
 mod plugin;

@@ -1,5 +1,12 @@
 //! The program as a user meets it, without real servers: exit codes, texts, the socket, a Vault that lies.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends where something is not as it must be"
+)]
+
 mod bad_input;
 mod commands;
 mod lying_vault;

@@ -114,7 +114,6 @@ impl KeyFlags {
         })
     }
 
-    #[cfg(feature = "vault")]
     fn vault(&self, name: &str, environment: &Environment) -> Result<ProviderConfig, ConfigError> {
         use trousseau_vault::{Auth, IdentitySource, TokenAuth};
 
@@ -140,11 +139,6 @@ impl KeyFlags {
         Ok(ProviderConfig::Vault(Box::new(vault)))
     }
 
-    #[cfg(not(feature = "vault"))]
-    fn vault(&self, _: &str, _: &Environment) -> Result<ProviderConfig, ConfigError> {
-        Err(ConfigError::new(ORIGIN, "this build has no Vault", "use a build with the feature `vault`"))
-    }
-
     fn given(&self) -> impl Iterator<Item = (bool, (&'static str, &'static str))> {
         let given = [
             self.vault_address.is_some(),
@@ -161,14 +155,8 @@ impl KeyFlags {
     }
 }
 
-#[cfg(feature = "local")]
 fn local(file: &Path) -> Result<ProviderConfig, ConfigError> {
     Ok(ProviderConfig::Local(trousseau_local::Config { file: Some(absolute(file)?), credential: None }))
-}
-
-#[cfg(not(feature = "local"))]
-fn local(_: &Path) -> Result<ProviderConfig, ConfigError> {
-    Err(ConfigError::new(ORIGIN, "this build has no local keys", "use a build with the feature `local`"))
 }
 
 /// On a command line a path is as the shell sees it.

@@ -21,7 +21,6 @@ fn refused(flags: &str) -> String {
     line(flags).key.load(&Environment::default()).unwrap_err().to_string()
 }
 
-#[cfg(feature = "vault")]
 #[test]
 fn a_vault_key_needs_no_file() {
     let line = line(
@@ -42,7 +41,6 @@ fn a_vault_key_needs_no_file() {
     assert_eq!(short.config.socket.path, Path::new("/run/trousseau/kms.sock"));
 }
 
-#[cfg(feature = "vault")]
 #[test]
 fn flags_that_make_no_key_are_refused_by_name() {
     for (flags, parts) in [
