@@ -17,6 +17,8 @@ use crate::cache;
 pub enum Server {
     /// etcd, the store of the API server.
     Etcd,
+    /// etcd's client, which the README's commands use.
+    Etcdctl,
     /// kube-apiserver.
     KubeApiserver,
     /// kubectl, through which every API call is made.
@@ -47,12 +49,13 @@ pub struct Binary {
 
 impl Server {
     /// All of them, quickest to build first.
-    pub const ALL: [Self; 4] = [Self::Etcd, Self::Kubectl, Self::KubeApiserver, Self::Vault];
+    pub const ALL: [Self; 5] = [Self::Etcd, Self::Kubectl, Self::KubeApiserver, Self::Vault, Self::Etcdctl];
 
     /// The name of the binary.
     pub fn name(self) -> &'static str {
         match self {
             Self::Etcd => "etcd",
+            Self::Etcdctl => "etcdctl",
             Self::KubeApiserver => "kube-apiserver",
             Self::Kubectl => "kubectl",
             Self::Vault => "vault",
@@ -63,6 +66,7 @@ impl Server {
     pub fn variable(self) -> &'static str {
         match self {
             Self::Etcd => "TROUSSEAU_ETCD",
+            Self::Etcdctl => "TROUSSEAU_ETCDCTL",
             Self::KubeApiserver => "TROUSSEAU_KUBE_APISERVER",
             Self::Kubectl => "TROUSSEAU_KUBECTL",
             Self::Vault => "TROUSSEAU_VAULT",
@@ -96,7 +100,7 @@ impl Server {
         let args: &[&str] = match self {
             Self::Etcd | Self::KubeApiserver => &["--version"],
             Self::Kubectl => &["version", "--client"],
-            Self::Vault => &["version"],
+            Self::Etcdctl | Self::Vault => &["version"],
         };
         let output =
             Command::new(binary).args(args).output().with_context(|| format!("run {} {args:?}", binary.display()))?;
@@ -137,6 +141,12 @@ impl Server {
                 "go.etcd.io/etcd/server/v3",
                 &[STRIP],
                 (include_str!("../modules/etcd/go.mod"), include_str!("../modules/etcd/go.sum")),
+            ),
+            Self::Etcdctl => (
+                "3.6.14",
+                "go.etcd.io/etcd/etcdctl/v3",
+                &[STRIP],
+                (include_str!("../modules/etcdctl/go.mod"), include_str!("../modules/etcdctl/go.sum")),
             ),
             Self::KubeApiserver => {
                 ("1.37.2", "k8s.io/kubernetes/cmd/kube-apiserver", &[KUBERNETES_VERSION], KUBERNETES)
