@@ -8,8 +8,10 @@
 )]
 
 mod client;
+mod kms_v1;
 mod observed;
 mod plugin;
+mod readme;
 mod reload;
 mod restarts;
 mod reversed_start;
