@@ -1,1 +1,4 @@
-
+mod encrypt;
+mod independence;
+mod model;
+mod selection;
