@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::extract::{RawQuery, Request, State};
+use axum::extract::{ConnectInfo, RawQuery, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use trousseau_observe::Metrics;
 
 use crate::current::Current;
-use listener::Bounded;
+use listener::{Bounded, Peer};
 
 /// What the pages are made from.
 pub struct AdminState {
@@ -39,7 +39,8 @@ pub struct AdminState {
 pub enum Pages {
     /// All four.
     All,
-    /// /healthz alone: for the Go Trousseau's port, which kubelet reaches through the node's address.
+    /// /healthz for everybody, the others for this machine only: for the Go Trousseau's port, which kubelet reaches
+    /// through the node's address.
     HealthzOnly,
 }
 
@@ -61,16 +62,17 @@ pub async fn serve(
     state: Arc<AdminState>,
     stop: CancellationToken,
 ) -> io::Result<()> {
-    let loopback = listener.local_addr()?.ip().is_loopback();
-    let mut router = Router::new().route("/healthz", get(alive));
-    if pages == Pages::All {
-        router = router.route("/livez", get(alive)).route("/readyz", get(ready)).route("/metrics", get(metrics));
-    }
-    let mut router = router.with_state(state);
-    if loopback {
-        router = router.layer(middleware::from_fn(loopback_host));
-    }
-    axum::serve(Bounded::new(listener), router).with_graceful_shutdown(stop.cancelled_owned()).await
+    let access = Access { pages, loopback: listener.local_addr()?.ip().is_loopback() };
+    let router = Router::new()
+        .route("/healthz", get(alive))
+        .route("/livez", get(alive))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(state)
+        .layer(middleware::from_fn_with_state(access, admit));
+    axum::serve(Bounded::new(listener), router.into_make_service_with_connect_info::<Peer>())
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
 }
 
 /// The process serves; the KMS isn't asked, and a bad configuration is no reason to be restarted.
@@ -133,13 +135,29 @@ fn report(state: &AdminState) -> String {
     page
 }
 
-/// Refuses a Host that is no loopback name.
-async fn loopback_host(request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    if is_loopback(host) {
-        return next.run(request).await;
+/// Who may see what at one address.
+#[derive(Clone, Copy)]
+struct Access {
+    pages: Pages,
+    loopback: bool,
+}
+
+/// Refuses what isn't for this peer, and on loopback a Host that is no loopback name.
+async fn admit(
+    State(access): State<Access>,
+    ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let private = access.pages == Pages::HealthzOnly && request.uri().path() != "/healthz";
+    if private && !peer.is_loopback() {
+        return StatusCode::NOT_FOUND.into_response();
     }
-    (StatusCode::FORBIDDEN, "this endpoint listens on loopback and answers loopback names only\n").into_response()
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if (access.loopback || private) && !is_loopback(host) {
+        return (StatusCode::FORBIDDEN, "this endpoint answers loopback names only\n").into_response();
+    }
+    next.run(request).await
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -221,6 +221,32 @@ fn broken_bodies_end_the_call_within_its_time() {
 }
 
 #[test]
+fn flags_and_the_standard_variables_are_enough() {
+    let ca = TestCa::new();
+    let server = ScriptedServer::start(Front::tls(&ca.server(&["127.0.0.1"])), honest);
+    let dir = TempDir::with_prefix("trousseau-").unwrap();
+    let socket = dir.path().join("kms.sock");
+    let args = ["--transit-key", "k", "--admin", "off", "--socket", socket.to_str().unwrap()];
+    let (url, authority) = (server.url(), ca.file());
+    let variables = [
+        ("VAULT_ADDR", url.as_str()),
+        ("VAULT_TOKEN", TOKEN),
+        ("VAULT_CACERT", authority.to_str().unwrap()),
+        ("VAULT_NAMESPACE", "team"),
+    ];
+    let serve = Serve::start_in(dir.path(), &args, &variables);
+    let mut client = Client::connect(&socket);
+    client.wait_ok(&serve);
+    let made = client.encrypt(&[8; 32]).unwrap();
+    assert_eq!(client.decrypt(&made).unwrap(), [8; 32]);
+    for request in server.requests().iter().filter(|request| encrypts(request)) {
+        assert_eq!(request.header("X-Vault-Token"), Some(TOKEN));
+        assert_eq!(request.header("X-Vault-Namespace"), Some("team"));
+    }
+    assert!(!serve.log().contains(TOKEN));
+}
+
+#[test]
 fn a_certificate_of_another_name_is_refused() {
     let ca = TestCa::new();
     let server = ScriptedServer::start(Front::tls(&ca.server(&["other.example"])), honest);

@@ -60,9 +60,15 @@ pub(crate) struct Serve {
 impl Serve {
     /// Starts `serve` in a folder; its log goes to `log` there.
     pub(crate) fn start(dir: &Path, args: &[&str]) -> Self {
+        Self::start_in(dir, args, &[])
+    }
+
+    /// The same with variables in its environment.
+    pub(crate) fn start_in(dir: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let log = File::options().create(true).append(true).open(dir.join("log")).unwrap();
         let args: Vec<&str> = ["serve"].into_iter().chain(args.iter().copied()).collect();
-        let child = command(&args).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let variables = variables.iter().copied();
+        let child = command(&args).envs(variables).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         Self { child, dir: dir.to_owned() }
     }
 

@@ -104,6 +104,32 @@ fn admin_pages_answer_get_and_head_on_loopback_names_only() {
 }
 
 #[test]
+fn the_legacy_port_shows_healthz_to_all_and_the_rest_to_this_machine() {
+    let admin = free_port();
+    let (dir, text) = local("");
+    let port = admin.to_string();
+    fs::write(dir.path().join("config.yaml"), text).unwrap();
+    let file = dir.path().join("config.yaml");
+    let serve = Serve::start(dir.path(), &["--config", file.to_str().unwrap(), "--healthz-port", &port]);
+    Client::connect(&dir.path().join("kms.sock")).wait_ok(&serve);
+    let by_address =
+        |path: &str| http(admin, &format!("GET {path} HTTP/1.1\r\nHost: 10.0.0.1\r\nConnection: close\r\n\r\n"));
+    assert!(by_address("/healthz").starts_with("HTTP/1.1 200"), "kubelet comes by the node's address");
+    assert!(by_address("/metrics").starts_with("HTTP/1.1 403"));
+    assert!(get(admin, "/metrics").starts_with("HTTP/1.1 200"), "from this machine, under a loopback name");
+}
+
+#[test]
+fn the_log_level_follows_the_configuration() {
+    let (dir, text) = local("admin: off\nprobe: {interval: 250ms, promotionDelay: 500ms}\n");
+    let serve = Serve::configured(dir.path(), &text);
+    Client::connect(&dir.path().join("kms.sock")).wait_ok(&serve);
+    assert!(!serve.log().contains("probe good"));
+    fs::write(dir.path().join("config.yaml"), format!("log: {{level: debug}}\n{text}")).unwrap();
+    wait_for("a debug line", 10, || serve.log().contains("probe good"));
+}
+
+#[test]
 fn only_listed_peers_get_in() {
     let (dir, text) = local("admin: off\n");
     let text = text.replace("kms.sock}", "kms.sock, allow: {uids: [4294967294]}}");
