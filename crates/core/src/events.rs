@@ -113,6 +113,8 @@ pub enum Event<'a> {
         credential_ttl: Option<Duration>,
         /// The KMS's clock minus ours, in seconds, where known.
         clock_skew: Option<i64>,
+        /// True for the first good one after a failure: a state change, worth a line.
+        recovered: bool,
     },
     /// A probe failed.
     ProbeFailed {
@@ -122,7 +124,7 @@ pub enum Event<'a> {
         writing: bool,
         /// Why.
         error: &'a ProviderError,
-        /// True for the first failure after a good probe: a state change, worth a line.
+        /// True for the first failure after a good probe, or of another kind: a state change, worth a line.
         first: bool,
     },
     /// The writing key has a new active version.

@@ -110,12 +110,13 @@ impl Prober {
         found
     }
 
-    fn tell_good(&self, seen: &Observation) {
+    fn tell_good(&self, seen: &Observation, recovered: bool) {
         self.events.on(&Event::ProbeGood {
             key: self.key.name(),
             writing: true,
             credential_ttl: seen.credential_ttl,
             clock_skew: seen.clock_skew,
+            recovered,
         });
     }
 }
@@ -136,6 +137,7 @@ pub async fn run_reading(key: Arc<Key>, times: ProbeTimes, events: Arc<dyn Event
                 writing: false,
                 credential_ttl: seen.credential_ttl,
                 clock_skew: seen.clock_skew,
+                recovered: !first,
             }),
             Err(error) => events.on(&Event::ProbeFailed { key: key.name(), writing: false, error, first }),
         }

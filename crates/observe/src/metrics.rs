@@ -14,7 +14,7 @@ use prometheus_client::registry::{Registry, Unit};
 use trousseau_core::events::{Event, Events};
 use trousseau_core::{Health, KeyId, KeyVersion};
 
-use crate::narrate::narrate;
+use crate::narrate::{narrate, narrate_skew};
 use crate::process::usage;
 
 /// From 50 us, where a local key answers, to the API server's time-out of 3 s and a bit.
@@ -248,7 +248,7 @@ impl Events for Metrics {
                     self.credential.get_or_create(&key_label(key)).set(ttl.as_secs_f64());
                 }
                 if let Some(skew) = clock_skew {
-                    self.skew.get_or_create(&key_label(key)).set(*skew);
+                    narrate_skew(key, self.skew.get_or_create(&key_label(key)).set(*skew), *skew);
                 }
             }
             Event::ProbeFailed { key, .. } => self.probe(key, "failed"),

@@ -15,9 +15,7 @@ pub(crate) fn narrate(event: &Event<'_>) {
             warn!(key, "the KMS failed several times in a row; it is left alone for a while");
         }
         Event::Breaker { key, open: false } => info!(key, "the KMS answers again"),
-        Event::ProbeGood { key, clock_skew: Some(skew), .. } if skew.unsigned_abs() > MAX_SKEW => {
-            warn!(key, skew, "the KMS's clock and this node's differ; versions are promoted by this node's clock");
-        }
+        Event::ProbeGood { key, writing, recovered: true, .. } => info!(key, writing, "probe good again"),
         Event::ProbeGood { key, .. } => debug!(key, "probe good"),
         Event::ProbeFailed { key, writing, error, first: true } => {
             warn!(key, writing, kind = error.kind().label(), error = error.chain(), "probe failed");
@@ -39,6 +37,21 @@ pub(crate) fn narrate(event: &Event<'_>) {
         Event::KeyReplacedSuspected { key } => {
             error!(key, "ALARM: a record under the active key_id was refused by authentication");
         }
+        _ => {}
+    }
+}
+
+/// Says once that the clocks differ, and once that they agree again; `before` and `now` in seconds.
+pub(crate) fn narrate_skew(key: &str, before: i64, now: i64) {
+    match (before.unsigned_abs() > MAX_SKEW, now.unsigned_abs() > MAX_SKEW) {
+        (false, true) => {
+            warn!(
+                key,
+                skew = now,
+                "the KMS's clock and this node's differ; versions are promoted by this node's clock"
+            );
+        }
+        (true, false) => info!(key, skew = now, "the KMS's clock and this node's agree again"),
         _ => {}
     }
 }

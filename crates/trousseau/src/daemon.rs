@@ -82,6 +82,9 @@ struct Daemon {
 struct Serving {
     file: trousseau_server::socket::OwnedFile,
     socket: Socket,
+    /// Bound before there was a configuration, by what the flags said.
+    early: bool,
+    stop: CancellationToken,
     task: JoinHandle<std::io::Result<()>>,
 }
 
@@ -156,13 +159,15 @@ impl Daemon {
             warn!(%error, "the log level stays");
         }
         if let Some(serving) = &self.serving
+            && !serving.early
             && serving.socket != loaded.config.socket
         {
             warn!("the socket's settings changed; they count after a restart");
         }
         self.digest = Some(loaded.digest);
         self.config = Some(loaded.config.clone());
-        self.admin.note("configuration", "in use".to_owned());
+        let state = if self.reloader.is_pending() { "pending: its key is being proven" } else { "in use" };
+        self.admin.note("configuration", state.to_owned());
         Ok(())
     }
 
@@ -170,6 +175,8 @@ impl Daemon {
     async fn open(&mut self) -> Result<(), Failure> {
         let admin = self.config.as_ref().map_or(self.options.early_admin, |config| config.admin);
         self.admin.listen_on(admin, self.options.take_over).await?;
+        // What was bound early is bound anew once the configuration says how; until then it answered errors only.
+        let early = self.serving.take_if(|serving| serving.early && self.config.is_some());
         if self.serving.is_some() {
             return Ok(());
         }
@@ -177,16 +184,19 @@ impl Daemon {
         let Some(socket) = socket.or_else(|| self.options.early_socket.clone()) else {
             return Ok(());
         };
-        let prepared = socket::prepare(&socket, self.options.take_over)?;
+        let prepared = socket::prepare(&socket, self.options.take_over || early.is_some())?;
         if self.options.take_over {
             socket::wait_until_ready(&self.current).await?;
         }
         let published = prepared.publish().map_err(|error| Failure::Failed(error.into()))?;
         let config = socket::grpc_config(self.config.as_ref(), &socket);
-        let (current, metrics, stop) = (Arc::clone(&self.current), Arc::clone(&self.metrics), self.stop.clone());
-        let task = tokio::spawn(grpc::serve(published.listener, config, current, metrics, stop));
+        let (current, metrics, stop) = (Arc::clone(&self.current), Arc::clone(&self.metrics), self.stop.child_token());
+        let task = tokio::spawn(grpc::serve(published.listener, config, current, metrics, stop.clone()));
         info!(path = %socket.path.display(), mode = %socket.mode, "listening");
-        self.serving = Some(Serving { file: published.file, socket, task });
+        self.serving = Some(Serving { file: published.file, socket, early: self.config.is_none(), stop, task });
+        if let Some(early) = early {
+            early.stop.cancel();
+        }
         Ok(())
     }
 
@@ -209,8 +219,12 @@ impl Daemon {
                 }
                 () = changed(watcher.as_mut()) => self.reload(Cause::Change).await?,
                 _ = tick.tick() => {
+                    let pending = self.reloader.is_pending();
                     if let Err(error) = self.reloader.advance().await {
                         error!(error = format!("{error:#}"), "the new configuration was given up");
+                        self.admin.note("configuration", format!("given up: {error:#}"));
+                    } else if pending && !self.reloader.is_pending() {
+                        self.admin.note("configuration", "in use".to_owned());
                     }
                     if let Some(serving) = &mut self.serving {
                         if !serving.file.is_ours() {

@@ -180,11 +180,11 @@ impl Prober {
             failure: None,
             stopped: None,
         });
-        self.tell_good(seen);
+        self.tell_good(seen, before.failure.is_some());
     }
 
     pub(super) fn announce_failure(&mut self, before: &Announced, failure: &RoundFailure) {
-        let first = before.failure.is_none();
+        let first = before.failure.as_ref().is_none_or(|known| known.kind != failure.error.kind());
         self.events.on(&Event::ProbeFailed { key: self.key.name(), writing: true, error: &failure.error, first });
         let mut next = before.clone();
         let since = before.failure.as_ref().map_or_else(Instant::now, |failure| failure.since);

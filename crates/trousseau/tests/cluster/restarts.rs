@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use trousseau_cluster::wait;
+use tempfile::TempDir;
+use trousseau_cluster::{ApiServer, Etcd, wait};
+use trousseau_local::{KeygenOptions, keygen};
 
-use crate::rig::Rig;
+use crate::plugin::Plugin;
+use crate::rig::{Rig, api_server};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
@@ -94,4 +97,33 @@ fn kill_9_under_write_load_loses_nothing() {
     for (name, value) in &written {
         assert_eq!(rig.read_secret(name).as_ref(), Ok(value), "{name}");
     }
+}
+
+#[test]
+fn a_local_key_survives_restarts_and_kill_9() {
+    let dir = TempDir::with_prefix("trousseau-").unwrap();
+    let etcd = Etcd::start(dir.path().join("etcd")).unwrap();
+    keygen(&dir.path().join("local.key"), &KeygenOptions::default()).unwrap();
+    let mut plugin = Plugin::start(dir.path(), |dir, admin| {
+        format!(
+            "cluster: test\nsocket: {{path: {0}/kms.sock}}\nadmin: 127.0.0.1:{admin}\nkeys:\n  - name: here\n    local: {{file: {0}/local.key}}\n",
+            dir.display()
+        )
+    });
+    plugin.wait_ready();
+    let mut api = ApiServer::start(&api_server(dir.path(), &etcd, &plugin.socket())).unwrap();
+    api.kubectl_text(&["create", "secret", "generic", "first", "--from-literal=password=kept"]).unwrap();
+    plugin.kill();
+    plugin.start_again();
+    plugin.wait_ready();
+    api.restart().unwrap();
+    plugin.stop();
+    plugin.start_again();
+    let read = api.kubectl_text(&["get", "secret", "first", "-o", "jsonpath={.data.password}"]).unwrap();
+    assert_eq!(read, "a2VwdA==");
+    wait::until(Duration::from_secs(60), "a write", || {
+        let output = api.kubectl(&["create", "secret", "generic", "second", "--from-literal=password=x"])?;
+        Ok(output.status.success().then_some(()))
+    })
+    .unwrap();
 }

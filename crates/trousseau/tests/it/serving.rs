@@ -69,8 +69,10 @@ fn i6_a_configuration_that_comes_late_is_waited_for() {
     wait_for("the refusal", 10, || get(admin, "/readyz?verbose").contains("refused"));
     assert!(get(admin, "/livez").starts_with("HTTP/1.1 200"), "a bad file that comes late: stay, not ready, say why");
 
-    fs::write(&file, &text).unwrap();
+    fs::write(&file, text.replace("kms.sock}", "kms.sock, mode: \"0600\"}")).unwrap();
     client.wait_ok(&serve);
+    let mode = || fs::symlink_metadata(&socket).unwrap().permissions().mode() & 0o777;
+    wait_for("the mode that the configuration says", 5, || mode() == 0o600);
     assert!(get(admin, "/readyz").starts_with("HTTP/1.1 200"));
 }
 
