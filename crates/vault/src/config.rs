@@ -152,9 +152,11 @@ impl Default for Auth {
 }
 
 impl Default for Timeouts {
+    /// Below the 2.8 s that kube-apiserver's default leaves a call: a connection that died in silence is then found
+    /// dead here, and taken out of the pool, before the caller gives up.
     fn default() -> Self {
-        let seconds = Duration::from_secs;
-        Self { connect: seconds(1), handshake: seconds(2), first_byte: seconds(5), whole: seconds(8) }
+        let millis = Duration::from_millis;
+        Self { connect: millis(1000), handshake: millis(1000), first_byte: millis(2000), whole: millis(2500) }
     }
 }
 
