@@ -1,6 +1,8 @@
 //! The command line: one file per command, one exit code per kind of failure.
 
+mod config;
 mod demo;
+mod generate;
 mod keygen;
 mod serve;
 
@@ -27,6 +29,12 @@ enum Command {
     Demo(demo::Args),
     /// Make a local key file, or add a version to one.
     Keygen(keygen::Args),
+    /// Look at a configuration file.
+    Config(config::Args),
+    /// Print completions for a shell.
+    Completions(generate::Completions),
+    /// Print the man page (troff): `trousseau man | man -l -`.
+    Man,
 }
 
 /// How a command ended, if not well. The number is the exit code.
@@ -60,6 +68,9 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(*args),
         Command::Demo(args) => demo::run(&args),
         Command::Keygen(args) => keygen::run(&args),
+        Command::Config(args) => config::run(&args),
+        Command::Completions(args) => generate::completions(&args),
+        Command::Man => generate::man(),
     };
     let (code, error) = match outcome {
         Ok(()) => return ExitCode::SUCCESS,

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use tempfile::TempDir;
 
-use crate::process::run;
+use crate::process::{local, run};
 
 #[test]
 fn demo_runs_to_its_end() {
@@ -37,6 +37,30 @@ fn keygen_never_overwrites_and_adds_a_version_on_request() {
     let second = key(&fs::read_to_string(&file).unwrap());
     assert_eq!((second.len(), &second[0]), (2, &key(&first)[0]));
     assert!(!String::from_utf8_lossy(&added.stdout).contains(second[1].trim()), "i9: no key on the screen");
+}
+
+#[test]
+fn config_is_checked_and_shown() {
+    let (dir, text) = local("cluster: here\n");
+    let file = dir.path().join("config.yaml");
+    let path = file.to_str().unwrap();
+    fs::write(&file, text).unwrap();
+    let checked = run(&["config", "check", path]);
+    assert!(checked.status.success() && String::from_utf8_lossy(&checked.stdout).contains("good; keys: `test`"));
+    let shown: serde_json::Value = serde_json::from_slice(&run(&["config", "show", path]).stdout).unwrap();
+    assert_eq!(shown["config"]["probe"]["interval"], "30s", "{shown}");
+    assert!(shown["origins"].to_string().contains("config.yaml:"), "{shown}");
+    fs::write(&file, "keys: 7").unwrap();
+    assert_eq!(run(&["config", "check", path]).status.code(), Some(2));
+}
+
+#[test]
+fn completions_and_man_page_come_from_the_same_definitions() {
+    for args in [&["completions", "bash"][..], &["man"]] {
+        let output = run(args);
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("keygen"), "{args:?}: {text}");
+    }
 }
 
 #[test]
