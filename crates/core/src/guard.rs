@@ -58,6 +58,9 @@ pub struct Guard {
     events: Arc<dyn Events>,
 }
 
+/// The time that a KMS must have had before its silence counts against it.
+const FAIR: Duration = Duration::from_secs(1);
+
 type Attempt<'a, T> = Pin<Box<dyn Future<Output = Result<T, ProviderError>> + Send + 'a>>;
 
 impl Guard {
@@ -98,10 +101,11 @@ impl Guard {
                 Retry::Backoff if !call.probe => error.retry_after().unwrap_or_else(|| pause(tries)),
                 Retry::ActiveNode | Retry::Backoff | Retry::No => return Err(error),
             };
-            let again = Instant::now() + wait;
-            if tries >= self.limits.attempts || again >= call.deadline {
+            // What the KMS asks for may be longer than any clock.
+            let again = Instant::now().checked_add(wait).filter(|again| *again < call.deadline);
+            let Some(again) = again.filter(|_| tries < self.limits.attempts) else {
                 return Err(error);
-            }
+            };
             if !self.budget.spend() {
                 self.events.on(&Event::BoundHit(Bound::RetryBudget));
                 return Err(error);
@@ -118,6 +122,9 @@ impl Guard {
         call: &Call,
         attempt: &(impl Fn(Call) -> Attempt<'a, T> + Send + Sync),
     ) -> Result<T, ProviderError> {
+        if call.remaining().is_zero() {
+            return Err(self.out_of_time());
+        }
         if !call.probe
             && let Err(wait) = self.breaker.admit(Instant::now())
         {
@@ -131,15 +138,15 @@ impl Guard {
             return Err(ProviderError::new(ErrorKind::BreakerOpen, text));
         }
         let began = Instant::now();
-        let outcome = timeout_at(call.deadline, attempt(call.clone())).await.unwrap_or_else(|_| {
-            self.events.on(&Event::BoundHit(Bound::Deadline));
-            let text = format!("key `{}`: no answer from the KMS within the caller's time", self.key);
-            Err(ProviderError::new(ErrorKind::Deadline, text))
-        });
+        let outcome =
+            timeout_at(call.deadline, attempt(call.clone())).await.unwrap_or_else(|_| Err(self.out_of_time()));
         let took = began.elapsed();
         call.add_wait(took);
         let kind = outcome.as_ref().err().map(ProviderError::kind);
-        if let Some(open) = self.breaker.record(kind.is_some_and(ErrorKind::trips_breaker), Instant::now()) {
+        // A caller in a hurry says nothing about the KMS, neither good nor bad.
+        let hurried = kind == Some(ErrorKind::Deadline) && took < FAIR;
+        if !hurried && let Some(open) = self.breaker.record(kind.is_some_and(ErrorKind::trips_breaker), Instant::now())
+        {
             self.events.on(&Event::Breaker { key: &self.key, open });
         }
         self.events.on(&Event::KmsCall {
@@ -150,6 +157,12 @@ impl Guard {
             took,
         });
         outcome
+    }
+
+    fn out_of_time(&self) -> ProviderError {
+        self.events.on(&Event::BoundHit(Bound::Deadline));
+        let text = format!("key `{}`: no answer from the KMS within the caller's time", self.key);
+        ProviderError::new(ErrorKind::Deadline, text)
     }
 
     /// A place among the calls in flight, for which a bounded number may wait.

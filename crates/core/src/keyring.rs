@@ -124,6 +124,8 @@ impl Keyring {
         let snapshot = self.writer.snapshot()?;
         let key = self.writing();
         let ciphertext = key.seal(&snapshot.version, plaintext, call).await?;
+        // The key may have been found gone or replaced while this call was under way.
+        self.writer.snapshot()?;
         if !snapshot.mark_used() {
             let text = format!("key `{}`: its key_id changed during the call; try again", key.name());
             return Err(ProviderError::new(ErrorKind::WrongVersion, text));

@@ -16,6 +16,7 @@ use crate::guard::jittered;
 use crate::key::Key;
 use crate::promotion::{Promotion, PromotionRule};
 use crate::provider::{Call, Observation};
+use crate::version::KeyVersion;
 use crate::writer::Writer;
 
 pub(crate) use lineage::Lineage;
@@ -56,6 +57,10 @@ pub struct Prober {
     writer: Arc<Writer>,
     times: ProbeTimes,
     promotion: Promotion,
+    /// Whether this round is an observation of its own: one that somebody woke is not.
+    counts: bool,
+    /// The version that this round found lost by a restored backup.
+    restored: Option<KeyVersion>,
     clock: Arc<dyn Clock>,
     events: Arc<dyn Events>,
 }
@@ -71,7 +76,7 @@ impl Prober {
         events: Arc<dyn Events>,
     ) -> Self {
         let promotion = Promotion::new(rule);
-        Self { key, writer, times, promotion, clock, events }
+        Self { key, writer, times, promotion, counts: true, restored: None, clock, events }
     }
 
     /// Probes for ever: at the interval after a good round, sooner after a bad one, at once when woken. Drop the
@@ -82,8 +87,8 @@ impl Prober {
             // Tampered records wake the probe too; the gap keeps them from driving it.
             sleep(GAP.min(self.times.interval)).await;
             tokio::select! {
-                () = sleep(self.times.pause(good)) => {}
-                () = self.writer.woken() => {}
+                () = sleep(self.times.pause(good)) => self.counts = true,
+                () = self.writer.woken() => self.counts = false,
             }
         }
     }

@@ -38,14 +38,15 @@ impl Promotion {
 
     /// The version that writes, by what the KMS says now (`now` in Unix seconds). `current`, the version that writes
     /// already, is never left for a lower one while it may still encrypt. `None` if the list holds no version that
-    /// may encrypt.
+    /// may encrypt. `counts` is false for a look out of turn, which is no observation of its own.
     pub fn choose<'a>(
         &mut self,
         seen: &'a Observation,
         current: Option<&KeyVersion>,
         now: u64,
+        counts: bool,
     ) -> Option<&'a VersionInfo> {
-        let stable = self.count(seen, current);
+        let stable = self.count(seen, current, counts);
         let candidates = || seen.versions.iter().filter(|info| may_encrypt(info, seen.min_encryption));
         let due = |info: &&VersionInfo| match (info.active_from, info.created) {
             (Some(from), _) => from <= now,
@@ -62,12 +63,12 @@ impl Promotion {
     }
 
     /// Counts equal observations of the newest version; true once there were enough, or when nothing writes yet.
-    fn count(&mut self, seen: &Observation, current: Option<&KeyVersion>) -> bool {
+    fn count(&mut self, seen: &Observation, current: Option<&KeyVersion>, counts: bool) -> bool {
         let Some(newest) = seen.versions.last() else {
             return false;
         };
         let run = match self.newest.take() {
-            Some((version, run)) if version == newest.version => run.saturating_add(1),
+            Some((version, run)) if version == newest.version => run.saturating_add(counts.into()),
             _ => 1,
         };
         self.newest = Some((newest.version.clone(), run));
@@ -96,7 +97,7 @@ mod tests {
 
     fn choose(seen: &Observation, current: Option<u32>, now: u64) -> Option<u32> {
         let current = current.map(Number);
-        Promotion::new(PromotionRule::default()).choose(seen, current.as_ref(), now)?.version.number()
+        Promotion::new(PromotionRule::default()).choose(seen, current.as_ref(), now, true)?.version.number()
     }
 
     #[test]
@@ -139,7 +140,7 @@ mod tests {
             let current = current.map(Number);
             let versions: Vec<_> = (1..=newest).map(|number| (number, None)).collect();
             let seen = listed(&versions);
-            promotion.choose(&seen, current.as_ref(), 0).and_then(|info| info.version.number())
+            promotion.choose(&seen, current.as_ref(), 0, true).and_then(|info| info.version.number())
         };
         assert_eq!(step(1, None), Some(1));
         assert_eq!(step(2, Some(1)), Some(1));

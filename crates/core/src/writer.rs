@@ -124,7 +124,9 @@ impl Writer {
     #[must_use]
     pub fn carried_over(&self, grace: Duration) -> Self {
         let next = Self::new(grace);
-        next.announced.store(self.announced.load_full());
+        // Without the id before: only who announces a snapshot may take it back, and that is the running one.
+        let copy = Announced { before: None, ..Announced::clone(&self.announced.load()) };
+        next.announced.store(Arc::new(copy));
         *next.lineage() = self.lineage().clone();
         next
     }

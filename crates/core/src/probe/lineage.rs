@@ -10,8 +10,20 @@ use crate::version::KeyVersion;
 pub(crate) struct Lineage {
     marks: BTreeMap<KeyVersion, Mark>,
     active_node: bool,
-    gone: u32,
+    /// What the round under way, and the one before it, were told.
+    now: Suspicions,
+    before: Suspicions,
 }
+
+/// How many rounds in a row were told what would be the end of writes.
+#[derive(Clone, Copy, Default)]
+struct Suspicions {
+    gone: u32,
+    too_new: u32,
+}
+
+/// Rounds in a row that make it certain where no configured address is known to be the KMS's active node.
+const WITHOUT_ACTIVE_NODE: u32 = 4;
 
 /// What tells a version from one of another key under its number: when it was made, or a fingerprint of its material.
 type Mark = (Option<u64>, Option<String>);
@@ -33,13 +45,24 @@ pub(super) enum TooNew {
 impl Lineage {
     /// Remembers a list that belongs to a good round.
     pub(super) fn prove(&mut self, seen: &Observation) {
-        self.gone = 0;
         self.active_node = seen.active_node;
         for info in &seen.versions {
             if let Some(mark) = mark(info) {
                 self.marks.entry(info.version.clone()).or_insert(mark);
             }
         }
+    }
+
+    /// A round begins: what the last one was told counts only if this one is told the same.
+    pub(super) fn begin_round(&mut self) {
+        self.before = std::mem::take(&mut self.now);
+    }
+
+    /// Counts a probe whose witness was too new; true once that is certain: at once on an active node, after four
+    /// probes where none is known to be, as a node that lags says the same.
+    pub(super) fn too_new_is_certain(&mut self, active_node: bool) -> bool {
+        self.now.too_new = self.before.too_new.saturating_add(1);
+        active_node || self.now.too_new >= WITHOUT_ACTIVE_NODE
     }
 
     /// Reads a list after the witness was refused as too new.
@@ -56,11 +79,11 @@ impl Lineage {
         if compared { TooNew::Restored } else { TooNew::Replaced }
     }
 
-    /// Counts a probe that was told that the key doesn't exist; true once that is certain: after two probes on an
-    /// active node, four where none is known to be.
+    /// Counts a probe that was told that the key doesn't exist; true once that is certain: after two probes in
+    /// a row on an active node, four where none is known to be.
     pub(super) fn gone(&mut self) -> bool {
-        self.gone = self.gone.saturating_add(1);
-        self.gone >= if self.active_node { 2 } else { 4 }
+        self.now.gone = self.before.gone.saturating_add(1);
+        self.now.gone >= if self.active_node { 2 } else { WITHOUT_ACTIVE_NODE }
     }
 
     /// Forgets everything: the key was restored to an older state, which is the new truth.

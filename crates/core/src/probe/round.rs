@@ -31,11 +31,14 @@ impl Prober {
     /// Opens the witness again, reads the key's versions, chooses, and proves the choice. Nothing is encrypted before
     /// something was decrypted: an Encrypt by a token that may create makes a missing key anew.
     pub(super) async fn examine(&mut self, call: &Call) -> Result<(Observation, Arc<Snapshot>), RoundFailure> {
+        self.restored = None;
+        self.writer.lineage().begin_round();
         let now = self.writer.load();
         let mut current = now.snapshot.clone();
+        let mut reopened = false;
         match &current {
             Some(snapshot) => match self.reopen(snapshot, call).await {
-                Ok(()) => {}
+                Ok(()) => reopened = true,
                 Err(error) => match error.kind() {
                     ErrorKind::Unauthentic => return Err(self.replaced(error)),
                     ErrorKind::Gone => return Err(self.gone(error)),
@@ -55,12 +58,21 @@ impl Prober {
             })?,
         }
         let seen = self.key.observe(call).await.map_err(|error| match error.kind() {
-            ErrorKind::Gone => self.gone(error),
+            // A key that opened its wrap a moment ago exists, whatever this answer says.
+            ErrorKind::Gone if !reopened => self.gone(error),
             ErrorKind::Disabled => self.disabled(error),
             _ => error.into(),
         })?;
         let active = current.as_ref().map(|snapshot| &snapshot.version);
-        let Some(chosen) = self.promotion.choose(&seen, active, self.clock.unix_seconds()) else {
+        if let Some(active) = active.filter(|active| reopened && !lists(&seen, active)) {
+            let text = format!(
+                "key `{}`: version {active} still opens, but the list of versions lacks it; a node that lags answered, \
+                 or a version was pinned below it, which counts after a restart",
+                self.key.name()
+            );
+            return Err(ProviderError::new(ErrorKind::Lagging, text).into());
+        }
+        let Some(chosen) = self.promotion.choose(&seen, active, self.clock.unix_seconds(), self.counts) else {
             let text = format!(
                 "key `{}`: none of its {} versions may encrypt; lower min_encryption_version, or rotate the key",
                 self.key.name(),
@@ -114,12 +126,15 @@ impl Prober {
             // Listed, yet refused: a node that lags. The next round will tell.
             return Err(error.into());
         }
+        if !self.writer.lineage().too_new_is_certain(seen.active_node) {
+            return Err(error.into());
+        }
         let verdict = self.writer.lineage().too_new(&seen);
         match verdict {
             TooNew::Replaced => Err(self.replaced(error)),
             TooNew::Restored => {
-                self.writer.lineage().forget();
-                self.events.on(&Event::Restored { key: self.key.name(), lost });
+                // Told and acted on once a lower version is proven: until then the evidence is still needed.
+                self.restored = Some(lost.clone());
                 Ok(())
             }
         }
@@ -151,6 +166,10 @@ impl Prober {
     }
 
     pub(super) fn announce_good(&mut self, before: &Announced, next: Arc<Snapshot>, seen: &Observation) {
+        if let Some(lost) = self.restored.take() {
+            self.writer.lineage().forget();
+            self.events.on(&Event::Restored { key: self.key.name(), lost: &lost });
+        }
         self.writer.lineage().prove(seen);
         let same = before.snapshot.as_ref().is_some_and(|snapshot| Arc::ptr_eq(snapshot, &next));
         if !same {
@@ -170,9 +189,8 @@ impl Prober {
             (Some(unused), Some(earlier)) if unused.withdraw() => Some(earlier.clone()),
             (last, _) => last.clone(),
         };
-        let listed = |version: &KeyVersion| seen.versions.iter().any(|info| info.version == *version);
         let useful =
-            |earlier: &Arc<Snapshot>| !next.is_used() && earlier.key_id != next.key_id && listed(&earlier.version);
+            |earlier: &Arc<Snapshot>| !next.is_used() && earlier.key_id != next.key_id && lists(seen, &earlier.version);
         self.writer.store(Announced {
             before: earlier.filter(useful),
             snapshot: Some(next),
@@ -216,4 +234,8 @@ impl Prober {
             next.snapshot = Some(earlier);
         }
     }
+}
+
+fn lists(seen: &Observation, version: &KeyVersion) -> bool {
+    seen.versions.iter().any(|info| info.version == *version)
 }

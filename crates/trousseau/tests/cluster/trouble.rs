@@ -165,6 +165,8 @@ fn an_older_backup_goes_down_with_an_alarm() {
     let backup = rig.vault.snapshot().unwrap();
     rig.vault.rotate("transit", KEY).unwrap();
     wait::until(MINUTES(1), "promotion", || Ok((rig.key_id() != first).then_some(()))).unwrap();
+    // Used, so that it is lost and not merely taken back when Vault is away for a moment.
+    rig.plugin.client().encrypt(&[7; 32]).unwrap();
     rig.vault.restore_snapshot(&backup).unwrap();
     rig.vault.unseal().ok();
     wait::until(MINUTES(1), "version 1 again", || Ok((rig.plugin.client().status()?.key_id == first).then_some(())))

@@ -81,7 +81,7 @@ async fn calls_that_fail_together_open_it_for_the_first_time_only() {
     for _ in 0..60 {
         let guard = node.guard.clone();
         calls.spawn(async move {
-            let call = Call::within(millis(500));
+            let call = Call::within(millis(1_500));
             guard.wrap(&1.into(), &vec![7; 32].into(), None, &call).await.map(|_| ()).map_err(|error| error.kind())
         });
     }

@@ -1,0 +1,109 @@
+//! Defects that were found by attacking the probe, each by the schedule that showed it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::ErrorKind;
+use crate::events::{Events, Operation};
+use crate::fake::{FakeProvider, Fault, Habits};
+use crate::probe::{ProbeTimes, Prober};
+use crate::promotion::PromotionRule;
+use crate::rig::{GRACE, Rig, START, call, key_on, seed};
+use crate::{Api, Call};
+
+/// A trial took the running writer's snapshot back, and every Encrypt failed for ever after.
+#[tokio::test(start_paused = true)]
+async fn i10_a_trial_that_fails_leaves_the_running_snapshot_alone() {
+    let rig = Rig::promoted().await;
+    let bad = Arc::new(FakeProvider::new(START));
+    bad.outage(Some(ErrorKind::Unreachable));
+    let events: Arc<dyn Events> = rig.events.clone();
+    let key = key_on(&bad, "primary", &["prod-eu-1"], &rig.events);
+    let copy = Arc::new(rig.writer.carried_over(GRACE));
+    let (rule, times) = (PromotionRule::default(), ProbeTimes::default());
+    let mut trial = Prober::new(key, copy, rule, times, rig.clock.clone(), events);
+    assert!(trial.round().await.is_err());
+    assert!(rig.encrypt().await.is_ok());
+}
+
+/// The evidence was forgotten before the lower version was proven; a hiccup then read as "replaced".
+#[tokio::test(start_paused = true)]
+async fn a_hiccup_after_a_restored_backup_is_not_a_replacement() {
+    let mut rig = Rig::ready().await;
+    let backup = rig.kms.backup();
+    rig.rotate_due();
+    rig.round().await.unwrap();
+    rig.encrypt().await.unwrap();
+    rig.kms.restore(&backup);
+    rig.kms.script(Operation::Observe, [Fault::Nothing, Fault::fail(ErrorKind::Unreachable)]);
+    assert!(rig.round().await.is_err());
+    rig.round().await.unwrap();
+    assert_eq!((rig.version(), rig.events.count("Restored"), rig.events.count("Stopped")), (Some(1), 1, 0));
+}
+
+/// A key that opened its witness in the same round was counted as gone, and over any number of rounds between.
+#[tokio::test(start_paused = true)]
+async fn gone_is_counted_in_a_row_and_not_against_the_evidence() {
+    let mut rig = Rig::ready().await;
+    let gone = || Fault::fail(ErrorKind::Gone);
+    rig.kms.script(Operation::Observe, [gone(), gone(), gone(), gone(), gone()]);
+    for _ in 0..5 {
+        assert!(rig.round().await.is_err());
+        assert_eq!(rig.ring.health().stopped, None);
+    }
+}
+
+/// An Encrypt under way while the key was found replaced was answered with success.
+#[tokio::test(start_paused = true)]
+async fn an_encrypt_under_way_at_a_stop_fails() {
+    let mut rig = Rig::ready().await;
+    rig.encrypt().await.unwrap();
+    rig.kms.script(Operation::Wrap, [Fault::Delay(Duration::from_secs(1))]);
+    let ring = rig.ring.clone();
+    let under_way = tokio::spawn(async move { ring.encrypt(Api::V2, &seed(), &call()).await });
+    tokio::task::yield_now().await;
+    rig.kms.replace(START);
+    assert!(rig.round().await.is_err());
+    assert!(rig.ring.health().stopped.is_some());
+    assert_eq!(under_way.await.unwrap().unwrap_err().kind(), ErrorKind::Stopped);
+}
+
+/// `Retry-After` of centuries overflowed the clock and took the request down.
+#[tokio::test]
+async fn i8_a_retry_after_beyond_any_clock_is_an_error() {
+    let rig = Rig::ready().await;
+    let wait = Duration::from_secs(u64::MAX);
+    rig.kms.script(Operation::Wrap, [Fault::Fail { kind: ErrorKind::Throttled, retry_after: Some(wait) }]);
+    assert_eq!(rig.ring.encrypt(Api::V2, &seed(), &call()).await.unwrap_err().kind(), ErrorKind::Throttled);
+}
+
+/// Five callers with 20 ms each opened the breaker for everybody.
+#[tokio::test(start_paused = true)]
+async fn callers_in_a_hurry_do_not_open_the_breaker() {
+    let rig = Rig::ready().await;
+    let written = rig.encrypt().await.unwrap();
+    rig.kms.script(Operation::Wrap, vec![Fault::Delay(Duration::from_millis(50)); 5]);
+    for _ in 0..5 {
+        let hurried = Call::within(Duration::from_millis(20));
+        assert!(rig.ring.encrypt(Api::V2, &seed(), &hurried).await.is_err());
+    }
+    assert!(rig.reads(&written).await.is_ok());
+}
+
+/// Whoever could wake the probe could make three "equal observations" in half a second.
+#[tokio::test(start_paused = true)]
+async fn woken_rounds_are_no_observations() {
+    let mut rig = Rig::new();
+    rig.kms.set(Habits { tells_times: false, ..Habits::default() });
+    rig.round().await.unwrap();
+    let probe = rig.run();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    rig.kms.rotate(START);
+    let began = tokio::time::Instant::now();
+    while rig.version() != Some(2) && began.elapsed() < Duration::from_secs(20) {
+        rig.writer.wake();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(rig.version(), Some(1), "after {:?}", began.elapsed());
+    probe.abort();
+}
