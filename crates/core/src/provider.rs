@@ -110,7 +110,7 @@ pub struct VersionInfo {
 /// What a KMS says of a key at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observation {
-    /// The versions that it still decrypts, oldest first; never empty.
+    /// The versions that it still decrypts, oldest first; never empty. With `newest_only`, just the one that writes.
     pub versions: Vec<VersionInfo>,
     /// The lowest version that may encrypt; `None` = no limit.
     pub min_encryption: Option<u32>,
@@ -120,6 +120,16 @@ pub struct Observation {
     pub clock_skew: Option<i64>,
     /// False where no configured address is the KMS's active node (a lone standby or a load balancer).
     pub active_node: bool,
+    /// The KMS tells only which version writes now (AWS KMS, another plugin): one that lacks in `versions` may open
+    /// all the same, so its absence says nothing.
+    pub newest_only: bool,
+}
+
+impl Observation {
+    /// Whether the KMS may still open what this version wrote, as far as this answer tells.
+    pub fn may_open(&self, version: &KeyVersion) -> bool {
+        self.newest_only || self.versions.iter().any(|info| info.version == *version)
+    }
 }
 
 /// A fresh wrap.

@@ -52,11 +52,13 @@ pub struct Habits {
     pub creates: bool,
     /// The node that answers is the KMS's active one.
     pub active_node: bool,
+    /// No version can be named: the newest one wraps, and only it is listed, as due at once (AWS KMS).
+    pub newest_only: bool,
 }
 
 impl Default for Habits {
     fn default() -> Self {
-        Self { tells_times: true, takes_aad: true, creates: false, active_node: true }
+        Self { tells_times: true, takes_aad: true, creates: false, active_node: true, newest_only: false }
     }
 }
 
@@ -244,6 +246,7 @@ impl Provider for FakeProvider {
             return Err(error(ErrorKind::AadUnsupported, "the key takes no additional data"));
         }
         let key = state.key()?;
+        let version = &if state.habits.newest_only { key.newest().into() } else { version.clone() };
         let mut wrapped = match fault {
             Some(Fault::OtherPlaintext) => key.wrap(version, &Secret::new(b"something else".to_vec()), aad)?,
             _ => key.wrap(version, plaintext, aad)?,

@@ -64,7 +64,7 @@ impl Prober {
             _ => error.into(),
         })?;
         let active = current.as_ref().map(|snapshot| &snapshot.version);
-        if let Some(active) = active.filter(|active| reopened && !lists(&seen, active)) {
+        if let Some(active) = active.filter(|active| reopened && !seen.may_open(active)) {
             let text = format!(
                 "key `{}`: version {active} still opens, but the list of versions lacks it; a node that lags answered, \
                  or a version was pinned below it, which counts after a restart",
@@ -189,8 +189,9 @@ impl Prober {
             (Some(unused), Some(earlier)) if unused.withdraw() => Some(earlier.clone()),
             (last, _) => last.clone(),
         };
-        let useful =
-            |earlier: &Arc<Snapshot>| !next.is_used() && earlier.key_id != next.key_id && lists(seen, &earlier.version);
+        let useful = |earlier: &Arc<Snapshot>| {
+            !next.is_used() && earlier.key_id != next.key_id && seen.may_open(&earlier.version)
+        };
         self.writer.store(Announced {
             before: earlier.filter(useful),
             snapshot: Some(next),
@@ -234,8 +235,4 @@ impl Prober {
             next.snapshot = Some(earlier);
         }
     }
-}
-
-fn lists(seen: &Observation, version: &KeyVersion) -> bool {
-    seen.versions.iter().any(|info| info.version == *version)
 }

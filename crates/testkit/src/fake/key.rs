@@ -33,7 +33,7 @@ impl FakeKey {
         number
     }
 
-    fn newest(&self) -> u32 {
+    pub(super) fn newest(&self) -> u32 {
         self.versions.last_key_value().map_or(0, |(number, _)| *number)
     }
 
@@ -41,13 +41,15 @@ impl FakeKey {
         let info = |(number, (created, _)): (&u32, &(u64, [u8; 32]))| VersionInfo {
             version: KeyVersion::Number(*number),
             created: habits.tells_times.then_some(*created),
-            active_from: None,
+            active_from: habits.newest_only.then_some(0),
             material: None,
         };
+        let lowest = if habits.newest_only { self.newest() } else { self.min_decryption };
         Observation {
-            versions: self.versions.range(self.min_decryption..).map(info).collect(),
+            versions: self.versions.range(lowest..).map(info).collect(),
             min_encryption: (self.min_encryption > 0).then_some(self.min_encryption),
             active_node: habits.active_node,
+            newest_only: habits.newest_only,
             ..Observation::default()
         }
     }

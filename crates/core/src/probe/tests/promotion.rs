@@ -156,3 +156,20 @@ async fn without_times_three_equal_observations_promote() {
         assert_eq!(rig.version(), Some(expected));
     }
 }
+
+/// A KMS that wraps under its newest version whatever is asked, and lists no other: AWS KMS.
+#[tokio::test(start_paused = true)]
+async fn where_no_version_can_be_named_a_rotation_fails_one_encrypt_and_the_next_round_tells() {
+    let mut rig = Rig::new();
+    rig.kms.set(Habits { newest_only: true, ..Habits::default() });
+    rig.round().await.unwrap();
+    let (before, written) = (rig.key_id(), rig.encrypt().await.unwrap());
+    rig.kms.rotate(START);
+    assert_eq!(rig.encrypt().await, Err(ErrorKind::WrongVersion), "nothing is answered under the old id");
+    rig.round().await.unwrap();
+    assert_eq!((rig.version(), rig.healthz()), (Some(2), "ok".into()));
+    assert_ne!(rig.key_id(), before);
+    assert_eq!(rig.reads(&written).await, Ok(()));
+    assert_eq!(rig.encrypt().await.unwrap().key_id.as_str(), rig.key_id());
+    assert_eq!(rig.events.count("Stopped"), 0);
+}
