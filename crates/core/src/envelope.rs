@@ -10,7 +10,8 @@ use thiserror::Error;
 use crate::version::KeyVersion;
 
 const MAGIC: [u8; 3] = [0xFE, 0x54, 0x01];
-const FIXED: usize = 13;
+/// The header's length where the version is a number, in bytes.
+pub(crate) const FIXED: usize = 13;
 
 /// How the wrap was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -166,6 +166,26 @@ pub enum Event<'a> {
         /// The version that is lost.
         lost: &'a KeyVersion,
     },
+    /// A member of an `any` list is written with again, or no longer.
+    Member {
+        /// The list's name.
+        key: &'a str,
+        /// The member's name.
+        member: &'a str,
+        /// True = again.
+        writes: bool,
+        /// Why.
+        why: &'a str,
+    },
+    /// The key of a member of an `any` list is gone, disabled or was replaced. An alarm; the others go on.
+    MemberStopped {
+        /// The list's name.
+        key: &'a str,
+        /// The member's name.
+        member: &'a str,
+        /// Why, and what to do.
+        reason: &'a str,
+    },
     /// A record's key_id and its header name different versions.
     KeyIdMismatch,
     /// A record under the active key_id was refused by authentication. An alarm; writes go on.

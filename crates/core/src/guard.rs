@@ -250,6 +250,14 @@ impl Provider for Guard {
         };
         self.run(Operation::Unwrap, call, attempt).await
     }
+
+    fn wrap_size(&self) -> usize {
+        self.inner.wrap_size()
+    }
+
+    fn report(&self) -> Vec<(bool, String)> {
+        self.inner.report()
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::MAX_STORED;
-use crate::envelope::{Algorithm, Clusters, Header, aad};
+use crate::envelope::{self, Algorithm, Clusters, Header, aad};
 use crate::error::{ErrorKind, ProviderError};
 use crate::key_id::{KeyId, Layout};
 use crate::provider::{Call, Description, Observation, Provider, ProviderKind, VersionInfo};
@@ -183,6 +183,16 @@ impl Key {
             );
             ProviderError::new(ErrorKind::Malformed, text)
         })
+    }
+
+    /// The fewest bytes that are stored for a plaintext of 32 bytes, as far as the configuration tells.
+    pub(crate) fn least_stored(&self) -> usize {
+        envelope::FIXED + self.provider.wrap_size()
+    }
+
+    /// Lines for people about the parts that this key is made of; see [`Provider::report`].
+    pub fn report(&self) -> Vec<(bool, String)> {
+        self.provider.report()
     }
 
     /// Shows that the key exists; see [`Provider::presence`].

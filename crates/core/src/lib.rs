@@ -4,6 +4,7 @@
 //! retries, breaker, bounds); a [`Key`] turns its wraps into self-describing ciphertexts; a [`Keyring`] is the
 //! configured list of keys: the first one writes, all of them read; a [`probe::Prober`] keeps what Status says true.
 
+pub mod any;
 pub mod clock;
 pub mod envelope;
 pub mod error;

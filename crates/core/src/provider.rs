@@ -65,6 +65,16 @@ pub trait Provider: Send + Sync + 'static {
         aad: Option<&[u8]>,
         call: &Call,
     ) -> Result<Unwrapped, ProviderError>;
+
+    /// The fewest bytes that a wrap of 32 bytes takes, as far as it is known without asking the KMS.
+    fn wrap_size(&self) -> usize {
+        60
+    }
+
+    /// Lines for people about parts that this key is made of: whether each is good, and what it is.
+    fn report(&self) -> Vec<(bool, String)> {
+        Vec::new()
+    }
 }
 
 /// What a key is, before the KMS was asked.
@@ -92,6 +102,8 @@ impl ProviderKind {
     pub const LOCAL: Self = Self { code: 1, name: "local" };
     /// HashiCorp Vault's or OpenBao's transit engine.
     pub const VAULT: Self = Self { code: 2, name: "vault" };
+    /// Several keys as one.
+    pub const ANY: Self = Self { code: 8, name: "any" };
 }
 
 /// One version of a key as the KMS lists it.
@@ -177,6 +189,12 @@ impl Call {
     #[must_use]
     pub fn on_active_node(&self) -> Self {
         Self { active_node: true, ..self.clone() }
+    }
+
+    /// A part of this call that ends sooner and counts its own waiting.
+    #[must_use]
+    pub(crate) fn apart(&self, deadline: Instant) -> Self {
+        Self { deadline: deadline.min(self.deadline), waited: Arc::default(), ..self.clone() }
     }
 
     /// Time left until the deadline; zero when it is past.

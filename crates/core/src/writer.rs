@@ -208,6 +208,12 @@ impl Writer {
         let _ = tokio::time::timeout_at(deadline, rounds.wait_for(|rounds| rounds.ended >= later)).await;
     }
 
+    /// Waits until a first round has ended, or until then.
+    pub(crate) async fn first_round(&self, end: Instant) {
+        let mut rounds = self.rounds.subscribe();
+        let _ = tokio::time::timeout_at(end, rounds.wait_for(|rounds| rounds.ended > 0)).await;
+    }
+
     pub(crate) fn round_begins(&self) {
         self.rounds.send_modify(|rounds| rounds.begun += 1);
     }

@@ -31,6 +31,7 @@ labels!(RpcTime { api: &'static str, operation: &'static str });
 labels!(KmsLabels { key: String, provider: &'static str, operation: &'static str, outcome: &'static str });
 labels!(BoundLabel { bound: &'static str });
 labels!(KeyLabel { key: String });
+labels!(MemberLabels { key: String, member: String });
 labels!(ProbeLabels { key: String, outcome: &'static str });
 labels!(ActiveLabels { key: String, key_id_hash: String, version: String });
 labels!(AlarmLabel { alarm: &'static str });
@@ -68,6 +69,7 @@ pub struct Metrics {
     skew: Family<KeyLabel, Gauge>,
     active: Family<ActiveLabels, Gauge>,
     changes: Counter,
+    left_out: Family<MemberLabels, Gauge>,
     alarms: Family<AlarmLabel, Counter>,
     mismatches: Counter,
     reloads: Family<OutcomeLabel, Counter>,
@@ -125,6 +127,7 @@ impl Metrics {
             Family::default()
         );
         let changes = metric!("key_id_changes", "How often the announced key_id changed", Counter::default());
+        let left_out = metric!("member_left_out", "1 while nothing is written with this member", Family::default());
         let alarms = metric!("alarms", "What somebody must look at", Family::default());
         let mismatches = metric!("key_id_mismatches", "Records whose key_id and header disagree", Counter::default());
         let reloads = metric!("config_reloads", "Reloads of the configuration", Family::default());
@@ -159,6 +162,7 @@ impl Metrics {
             skew,
             active,
             changes,
+            left_out,
             alarms,
             mismatches,
             reloads,
@@ -264,6 +268,11 @@ impl Events for Metrics {
             }
             Event::Stopped { .. } => self.alarm("stopped"),
             Event::Restored { .. } => self.alarm("restored"),
+            Event::Member { key, member, writes, .. } => {
+                let labels = MemberLabels { key: (*key).to_owned(), member: (*member).to_owned() };
+                self.left_out.get_or_create(&labels).set((!writes).into());
+            }
+            Event::MemberStopped { .. } => self.alarm("member_stopped"),
             Event::KeyReplacedSuspected { .. } => self.alarm("key_replaced_suspected"),
             Event::KeyIdMismatch => {
                 self.mismatches.inc();

@@ -33,6 +33,13 @@ pub(crate) fn narrate(event: &Event<'_>) {
         Event::Restored { key, lost } => {
             error!(key, %lost, "ALARM: the KMS was restored from an older backup; what this version wrapped is lost");
         }
+        Event::Member { key, member, writes: true, .. } => info!(key, member, "this member writes again"),
+        Event::Member { key, member, why, .. } => {
+            warn!(key, member, why, "written without this member until it has been good for a while");
+        }
+        Event::MemberStopped { key, member, reason } => {
+            error!(key, member, reason, "ALARM: this member can't write any more");
+        }
         Event::KeyIdMismatch => debug!("a record's key_id and its header name different versions"),
         Event::KeyReplacedSuspected { key } => {
             error!(key, "ALARM: a record under the active key_id was refused by authentication");

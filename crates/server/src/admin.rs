@@ -123,6 +123,9 @@ fn report(state: &AdminState) -> String {
             for (place, key) in keyring.keys().iter().enumerate() {
                 let role = if place == 0 { "writes and reads" } else { "reads" };
                 line(' ', format!("key `{}` ({}) {role}", key.name(), key.kind().name));
+                for (good, part) in key.report() {
+                    line(if good { '+' } else { '-' }, format!("key `{}`: {part}", key.name()));
+                }
                 if let Some(failure) = key.reading_failure() {
                     line('-', format!("key `{}` can't be read with right now: {failure}", key.name()));
                 }

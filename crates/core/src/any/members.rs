@@ -1,0 +1,116 @@
+//! The members of an `any` list: what each one is, and how it is right now.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use super::layout::{MemberTag, Parts, member_tag};
+use super::set::View;
+use super::{BadMembers, Member};
+use crate::probe::Prober;
+use crate::provider::Description;
+use crate::{Key, Writer};
+
+/// One member while it is in use.
+pub(super) struct Standing {
+    pub(super) key: Arc<Key>,
+    writer: Arc<Writer>,
+    tag: MemberTag,
+    identity: Vec<String>,
+    /// When it last failed to read.
+    suspected: Mutex<Option<Instant>>,
+}
+
+pub(super) struct Members(Vec<Standing>);
+
+impl Members {
+    /// Refuses a key that stands twice in the list.
+    pub(super) fn new(members: Vec<Member>) -> Result<(Self, Vec<Prober>), BadMembers> {
+        let (mut list, mut probers) = (Vec::<Standing>::new(), Vec::new());
+        for Member { key, writer, prober } in members {
+            let identity = identity(key.describe());
+            let tag = member_tag(&identity);
+            if let Some(twin) = list.iter().find(|other| other.tag == tag) {
+                return Err(BadMembers::Twins(twin.key.name().to_owned(), key.name().to_owned()));
+            }
+            list.push(Standing { key, writer, tag, identity, suspected: Mutex::default() });
+            probers.push(prober);
+        }
+        Ok((Self(list), probers))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Standing> {
+        self.0.iter()
+    }
+
+    pub(super) fn get(&self, index: usize) -> Option<&Standing> {
+        self.0.get(index)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn tag(&self, index: usize) -> MemberTag {
+        self.0[index].tag
+    }
+
+    /// The identity of the list: those of its members, in an order that the configuration doesn't decide.
+    pub(super) fn identity(&self) -> Vec<String> {
+        let mut all: Vec<&Vec<String>> = self.iter().map(|member| &member.identity).collect();
+        all.sort_unstable();
+        all.into_iter().flatten().cloned().collect()
+    }
+
+    /// The members that made one of these wraps, in their order.
+    pub(super) fn readers<'a>(&'a self, parts: &'a Parts<'_>) -> Vec<(&'a Standing, &'a [u8])> {
+        let wrap_of = |member: &'a Standing| {
+            let found = parts.wraps.iter().find(|(tag, _)| *tag == member.tag);
+            found.map(|(_, bytes)| (member, *bytes))
+        };
+        self.iter().filter_map(wrap_of).collect()
+    }
+
+    /// Waits until every member was probed once, and those that answered oddly once more, or until then.
+    pub(super) async fn looked_at(&self, end: Instant) {
+        for member in &self.0 {
+            member.writer.first_round(end).await;
+        }
+    }
+}
+
+impl Standing {
+    pub(super) fn view(&self) -> View {
+        self.writer.health().into()
+    }
+
+    /// Whether it is worth a call: its last probe was good, and it has not failed to read since.
+    pub(super) fn is_healthy(&self) -> bool {
+        let health = self.writer.health();
+        let suspected = *self.suspected.lock().unwrap_or_else(PoisonError::into_inner);
+        let proven_since = match (suspected, health.proven) {
+            (None, _) => true,
+            (Some(at), Some(age)) => age < at.elapsed(),
+            (Some(_), None) => false,
+        };
+        health.failure.is_none() && health.stopped.is_none() && proven_since
+    }
+
+    /// It failed to read: it is asked last until its probe is good again.
+    pub(super) fn suspect(&self) {
+        *self.suspected.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.writer.wake();
+    }
+
+    /// It failed to wrap: its probe looks at once.
+    pub(super) fn ask_again(&self) {
+        self.writer.wake();
+    }
+}
+
+/// A member's identity with its kind, and the number of its parts, so that no two lists of members read alike.
+fn identity(key: &Description) -> Vec<String> {
+    let epoch = key.epoch.map(|epoch| epoch.to_string()).unwrap_or_default();
+    let parts = key.identity.iter().cloned();
+    [key.kind.name.to_owned(), key.identity.len().to_string(), epoch].into_iter().chain(parts).collect()
+}
