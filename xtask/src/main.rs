@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod cargo;
 mod check;
+mod image;
 mod servers;
 mod test;
 
@@ -21,6 +22,12 @@ struct Arguments {
 enum Task {
     /// Look without running: format, lints, dependencies, documentation, generated files.
     Check,
+    /// Make the container image, without a container engine.
+    Image {
+        /// Build it twice, in two folders, and compare.
+        #[arg(long)]
+        twice: bool,
+    },
     /// Get the servers that tests start: found, or built from source once.
     Servers,
     /// Run every test; the last line counts them.
@@ -34,6 +41,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Check => check::run(),
+        Task::Image { twice } => image::run(twice),
         Task::Servers => servers::run(),
         Task::Test { fast } => Ok(test::run(fast)),
     };
