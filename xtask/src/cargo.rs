@@ -18,13 +18,24 @@ pub(crate) fn root() -> &'static str {
     concat!(env!("CARGO_MANIFEST_DIR"), "/..")
 }
 
+/// Every kind of KMS, for whatever is built to be tested or looked at.
+pub(crate) const FULL: &str = "--features=trousseau/full";
+
+/// The cargo features of the program that bring one kind of KMS each.
+pub(crate) fn provider_features() -> Result<Vec<String>> {
+    let metadata = metadata()?;
+    let program = elements(&metadata["packages"]).iter().find(|package| package["name"] == "trousseau");
+    let full = program.map(|program| elements(&program["features"]["full"])).unwrap_or_default();
+    let names: Vec<String> = full.iter().filter_map(|name| Some(name.as_str()?.to_owned())).collect();
+    if names.is_empty() {
+        bail!("crates/trousseau/Cargo.toml has no feature `full` that lists the kinds of KMS");
+    }
+    Ok(names)
+}
+
 /// The names of all integration test targets of the workspace, sorted.
 pub(crate) fn integration_tests() -> Result<Vec<String>> {
-    let output = cargo("metadata --no-deps --format-version=1").output().context("run cargo metadata")?;
-    if !output.status.success() {
-        bail!("cargo metadata: {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
-    }
-    let metadata: Value = serde_json::from_slice(&output.stdout).context("cargo metadata answered no JSON")?;
+    let metadata = metadata()?;
     let mut names: Vec<String> = elements(&metadata["packages"])
         .iter()
         .flat_map(|package| elements(&package["targets"]))
@@ -34,6 +45,14 @@ pub(crate) fn integration_tests() -> Result<Vec<String>> {
     names.sort();
     names.dedup();
     Ok(names)
+}
+
+fn metadata() -> Result<Value> {
+    let output = cargo("metadata --no-deps --format-version=1").output().context("run cargo metadata")?;
+    if !output.status.success() {
+        bail!("cargo metadata: {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    serde_json::from_slice(&output.stdout).context("cargo metadata answered no JSON")
 }
 
 fn elements(value: &Value) -> &[Value] {

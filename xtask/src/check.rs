@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use trousseau_cluster::cache;
 
-use crate::cargo::{cargo, root};
+use crate::cargo::{FULL, cargo, provider_features, root};
 
 const CARGO_DENY: &str = "0.20.2";
 
@@ -15,19 +15,26 @@ const CARGO_DENY: &str = "0.20.2";
 pub(crate) fn run() -> Result<ExitCode> {
     let mut documentation = cargo("doc --workspace --no-deps --quiet");
     documentation.env("RUSTDOCFLAGS", "-D warnings");
+    documentation.arg(FULL);
+    let mut lints = cargo("clippy --workspace --all-targets --locked --keep-going --quiet");
+    lints.args([FULL, "--", "-D", "warnings"]);
     let steps: [(&str, Result<Command>); 5] = [
         ("format", Ok(cargo("fmt --all --check"))),
-        ("lints", Ok(cargo("clippy --workspace --all-targets --locked --keep-going --quiet -- -D warnings"))),
+        ("lints", Ok(lints)),
         ("dependencies", cargo_deny()),
         ("documentation", Ok(documentation)),
         ("generated files", Ok(cargo("test --quiet --workspace --test fresh"))),
     ];
     let mut lines = Vec::new();
     let mut all_passed = true;
-    for (name, command) in steps {
+    let run = steps.map(|(name, command)| (name, Step::Command(command)));
+    for (name, step) in run.into_iter().chain([("each KMS alone", Step::Features)]) {
         println!("== {name}");
         let start = Instant::now();
-        let result = command.and_then(|mut command| succeed(&mut command));
+        let result = match step {
+            Step::Command(command) => command.and_then(|mut command| succeed(&mut command)),
+            Step::Features => each_provider_alone(),
+        };
         let seconds = start.elapsed().as_secs();
         lines.push(match &result {
             Ok(()) => format!("ok      {name} ({seconds} s)"),
@@ -37,6 +44,21 @@ pub(crate) fn run() -> Result<ExitCode> {
     }
     println!("== check\n{}", lines.join("\n"));
     Ok(if all_passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+enum Step {
+    Command(Result<Command>),
+    Features,
+}
+
+/// A build with one kind of KMS must compile without the others; only the program itself is compiled again for each.
+fn each_provider_alone() -> Result<()> {
+    for feature in provider_features()? {
+        let mut check = cargo("check --quiet --locked --package trousseau --no-default-features --features");
+        check.arg(&feature);
+        succeed(&mut check).with_context(|| format!("--no-default-features --features {feature}"))?;
+    }
+    Ok(())
 }
 
 fn succeed(command: &mut Command) -> Result<()> {

@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::cargo::{cargo, integration_tests};
+use crate::cargo::{FULL, cargo, integration_tests};
 use crate::servers;
 
 // They mostly wait for a server, so more of them than there are cores.
@@ -27,14 +27,14 @@ fn run_all(fast: bool, tally: &mut Tally) -> Result<()> {
     let (cluster, others): (Vec<_>, Vec<_>) =
         integration_tests()?.into_iter().partition(|name| name.starts_with("cluster"));
     compile(if fast { &[] } else { &cluster }, &others)?;
-    tally.run(cargo("test --workspace --no-fail-fast --lib --bins").args(select(&others)))?;
-    tally.run(&mut cargo("test --workspace --no-fail-fast --doc"))?;
+    tally.run(cargo("test --workspace --no-fail-fast --lib --bins").arg(FULL).args(select(&others)))?;
+    tally.run(cargo("test --workspace --no-fail-fast --doc").arg(FULL))?;
     if fast {
         tally.left_out = cluster;
     } else if !cluster.is_empty() {
         let variables = servers::variables()?;
         let mut command = cargo("test --workspace --no-fail-fast");
-        tally.run(command.args(select(&cluster)).args(["--", CLUSTER_THREADS]).envs(variables))?;
+        tally.run(command.arg(FULL).args(select(&cluster)).args(["--", CLUSTER_THREADS]).envs(variables))?;
     }
     Ok(())
 }
@@ -114,7 +114,8 @@ impl fmt::Display for Tally {
 // Before anything runs, so that "does not compile" is told from "a test fails".
 fn compile(cluster: &[String], others: &[String]) -> Result<()> {
     let mut command = cargo("test --workspace --no-run --lib --bins");
-    let status = command.args(select(cluster)).args(select(others)).status().context("cargo cannot be started")?;
+    let status =
+        command.arg(FULL).args(select(cluster)).args(select(others)).status().context("cargo cannot be started")?;
     if !status.success() {
         bail!("it does not compile ({status})");
     }

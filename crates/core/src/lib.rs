@@ -25,6 +25,7 @@ pub mod provider;
 #[cfg(test)]
 mod rig;
 mod secret;
+pub mod section;
 mod version;
 mod writer;
 

@@ -102,6 +102,16 @@ impl ProviderKind {
     pub const LOCAL: Self = Self { code: 1, name: "local" };
     /// HashiCorp Vault's or OpenBao's transit engine.
     pub const VAULT: Self = Self { code: 2, name: "vault" };
+    /// AWS KMS.
+    pub const AWS_KMS: Self = Self { code: 3, name: "aws-kms" };
+    /// Azure Key Vault or Managed HSM.
+    pub const AZURE_KEYVAULT: Self = Self { code: 4, name: "azure-keyvault" };
+    /// Google Cloud KMS.
+    pub const GCP_KMS: Self = Self { code: 5, name: "gcp-kms" };
+    /// An HSM by PKCS#11.
+    pub const PKCS11: Self = Self { code: 6, name: "pkcs11" };
+    /// Another Kubernetes KMS plugin behind its socket.
+    pub const PLUGIN: Self = Self { code: 7, name: "plugin" };
     /// Several keys as one.
     pub const ANY: Self = Self { code: 8, name: "any" };
 }

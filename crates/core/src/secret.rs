@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
 /// Secret bytes: a DEK seed or a key. Wiped on drop; `Debug` shows only the length.
@@ -77,6 +78,13 @@ impl From<String> for SecretText {
 impl fmt::Debug for SecretText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretText(***)")
+    }
+}
+
+/// As `***`: what is serialised is shown to people.
+impl Serialize for SecretText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(crate::section::MASKED)
     }
 }
 

@@ -12,6 +12,7 @@ mod legacy;
 mod limits;
 mod log;
 mod outline;
+mod section;
 mod show;
 mod socket;
 mod suggest;
@@ -26,15 +27,17 @@ use std::path::Path;
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use trousseau_core::envelope::{Clusters, SameHash};
+pub use trousseau_core::section::Warning;
 use zeroize::Zeroizing;
 
 pub use admin::Admin;
-pub use environment::Environment;
+pub use environment::{Environment, process_environment};
 pub use error::ConfigError;
-pub use flags::{Identity, KeyFlags, ProcessFlags};
-pub use key::{Accept, Key, ProviderConfig};
+pub use flags::{KeyFlags, ProcessFlags};
+pub use key::{Accept, Key};
 pub use limits::{Health, Limits, Probe, Size};
 pub use log::{Log, LogFormat, LogLevel};
+pub use section::{Kind, ProviderSection};
 pub use socket::{Allow, Mode, Socket};
 
 use admin::admin_default;
@@ -136,20 +139,12 @@ impl Loaded {
         let mut hash = [0; 32];
         hash.copy_from_slice(digest(&SHA256, content.as_bytes()).as_ref());
         for (position, key) in config.keys.iter().enumerate() {
-            let filled = key.filled_by(environment).into_iter();
-            origins.extend(filled.map(|(field, variable)| (format!("keys[{position}].{field}"), variable.to_owned())));
+            let path = |field| format!("keys[{position}].{}.{field}", key.provider.name());
+            let filled = key.provider.filled_by(environment).into_iter();
+            origins.extend(filled.map(|(fill, variable)| (path(fill.field), variable.to_owned())));
         }
         Self { warnings: check::warnings(&config, environment), config, legacy: false, digest: hash, origins }
     }
-}
-
-/// Something accepted that should not stay so: logged once, counted by its code, and a finding of `doctor`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Warning {
-    /// A stable word such as `plain-http`: a metric label.
-    pub code: &'static str,
-    /// What it is and what to do; holds no value of a field that may be secret.
-    pub text: String,
 }
 
 /// Reads a configuration file, native or legacy. `environment` fills only what is unset.
@@ -183,7 +178,7 @@ pub fn parse(text: &str, origin: &str, environment: &Environment) -> Result<Load
         let (config, mut warnings) = legacy::read(text, origin, &outline, environment)?;
         let loaded = Loaded::new(config, text, outline.origins(origin), environment);
         // There is no other place for it in such a file.
-        warnings.extend(loaded.warnings.into_iter().filter(|warning| warning.code != check::NAMESPACE));
+        warnings.extend(loaded.warnings.into_iter().filter(|warning| warning.code != check::IDENTITY));
         return Ok(Loaded { warnings, legacy: true, ..loaded });
     }
     let config: Config = yaml::read(text, origin, Some(&outline))?;

@@ -15,15 +15,17 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use trousseau_core::SystemClock;
+use trousseau_core::section::Host;
 use trousseau_observe::Metrics;
 use trousseau_observe::log::Log;
 use trousseau_server::{Current, grpc};
 
 use crate::cli::Failure;
+use crate::config::process_environment;
 use crate::config::{Admin, Config, ConfigError, Loaded, Socket};
 use crate::reload::{Cause, Reloader};
 use crate::watch::Watcher;
-use crate::wire::{PROVIDERS, Surroundings};
+use crate::wire::{Surroundings, providers};
 
 use admin::AdminEndpoint;
 
@@ -108,16 +110,19 @@ impl Signals {
 
 impl Daemon {
     fn new(options: Options) -> Result<Self, Failure> {
-        let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), PROVIDERS));
+        let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), &providers()));
         let current = Arc::new(Current::default());
         let around = Surroundings {
-            credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+            host: Host {
+                environment: process_environment(),
+                credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+            },
             clock: Arc::new(SystemClock),
             events: Arc::clone(&metrics) as _,
         };
         let reloader = Reloader::new(Arc::clone(&current), Arc::clone(&metrics), around);
         let admin = AdminEndpoint::new(Arc::clone(&current), Arc::clone(&metrics));
-        info!(version = env!("CARGO_PKG_VERSION"), providers = PROVIDERS, "starting");
+        info!(version = env!("CARGO_PKG_VERSION"), providers = providers(), "starting");
         Ok(Self {
             options,
             metrics,

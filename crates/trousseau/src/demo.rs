@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
-use trousseau_local::{KeygenOptions, keygen};
 use trousseau_record::{EncryptedObject, SourceType, Stored, open, seal};
 
 use plugin::Plugin;
 use print::{Page, hexdump};
 use secret::{ETCD_KEY, SECRET_VALUE, secret};
+
+use crate::wire::keygen;
 
 /// Plays it all; ends by itself.
 ///
@@ -66,8 +67,7 @@ pub async fn run() -> anyhow::Result<()> {
     page.fact("equal to what was written", "yes");
 
     page.step("The key is turned while the plugin runs (trousseau keygen --add)");
-    let soon = KeygenOptions { add: true, active_in: Some(Duration::ZERO) };
-    let made = keygen(&plugin.key_file(), &soon)?;
+    let made = keygen(&plugin.key_file(), true, Some(Duration::ZERO))?;
     let turned = plugin.wait_for_another_key_id(&status.key_id).await?;
     page.fact("new version", &made.version.to_string());
     page.fact("key_id before", &status.key_id);

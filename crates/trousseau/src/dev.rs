@@ -6,9 +6,9 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use trousseau_local::{KeygenOptions, keygen};
 
 use crate::config::{Config, Environment, Loaded, parse};
+use crate::wire::keygen;
 
 /// Makes the data folder and its key where they are absent, and the configuration that uses them.
 ///
@@ -23,7 +23,7 @@ pub fn prepare(data: &Path, environment: &Environment) -> anyhow::Result<Loaded>
     let data = data.canonicalize().with_context(|| format!("folder {}", data.display()))?;
     let file = data.join("local.key");
     if !file.exists() {
-        keygen(&file, &KeygenOptions::default()).context("the development key")?;
+        keygen(&file, false, None).context("the development key")?;
     }
     let text = format!(
         "socket: {{path: {}}}\nlog: {{format: text}}\nkeys:\n  - name: dev\n    local: {{file: {}}}\n",

@@ -1,23 +1,104 @@
-//! From a configuration to a running thing: the one place that knows every kind of KMS.
+//! From a configuration to a running thing: the one place that knows every kind of KMS, and the only one with
+//! `cfg(feature)` for them.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use serde::de::MapAccess;
 use tokio::task::JoinSet;
 use trousseau_core::events::Events;
 use trousseau_core::guard::Guard;
 use trousseau_core::probe::{ProbeTimes, Prober, run_reading};
+use trousseau_core::section::Host;
 use trousseau_core::{Clock, Key, KeyConfig, Keyring, Provider, Writer};
 
-use crate::config::{Config, Key as KeySection, ProviderConfig};
+use crate::config::{Config, Kind, ProviderSection};
+
+/// Makes the table of the kinds of KMS out of one line for each: the name of its section, the cargo feature, and the
+/// type of the section.
+macro_rules! kinds {
+    ($($name:literal, $feature:literal => $section:ty;)*) => {
+        /// The kinds of KMS that this build has.
+        pub static KINDS: &[Kind] = &[$(#[cfg(feature = $feature)] Kind::of::<$section>($name, $feature)),*];
+
+        /// Section and feature of every kind that there is, whether this build has it or not.
+        const ALL: &[(&str, &str)] = &[$(($name, $feature)),*];
+
+        /// Reads the section of this name, if this build has it. Typed down to the parser, so that an error keeps its
+        /// line and column.
+        pub(crate) fn read<'de, A: MapAccess<'de>>(
+            name: &str,
+            map: &mut A,
+        ) -> Result<Option<ProviderSection>, A::Error> {
+            match name {
+                $(#[cfg(feature = $feature)]
+                $name => Ok(Some(ProviderSection::new($name, map.next_value::<$section>()?))),)*
+                _ => Ok(None),
+            }
+        }
+    };
+}
+
+kinds! {
+    "local", "local" => trousseau_local::Config;
+    "vault", "vault" => trousseau_vault::Config;
+}
+
+/// The names of the sections that this build has.
+pub fn sections() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|kind| kind.name)
+}
+
+/// The kind whose section has this name, if this build has it.
+pub fn kind(section: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name == section)
+}
+
+/// The cargo feature that brings a section; `None` for one that no build has.
+pub(crate) fn feature_of(section: &str) -> Option<&'static str> {
+    ALL.iter().find(|(name, _)| *name == section).map(|(_, feature)| *feature)
+}
+
+/// The kinds that this build has, as log and metrics print them.
+pub fn providers() -> String {
+    KINDS.iter().map(|kind| kind.kind.name).collect::<Vec<_>>().join(",")
+}
+
+/// A version that was added to a local key file.
+#[derive(Clone, Debug)]
+pub struct Generated {
+    /// Its number.
+    pub version: u32,
+    /// From when on it writes, RFC 3339 in UTC.
+    pub active_from: String,
+}
+
+/// Makes a local key file, or adds a version to one. For `keygen`, `demo` and `serve --dev`.
+///
+/// # Errors
+/// The file's; and a build without `local`.
+#[cfg(feature = "local")]
+pub fn keygen(file: &Path, add: bool, active_in: Option<Duration>) -> anyhow::Result<Generated> {
+    let made = trousseau_local::keygen(file, &trousseau_local::KeygenOptions { add, active_in })?;
+    Ok(Generated { version: made.version, active_from: made.active_from.to_string() })
+}
+
+/// This build has no local keys.
+///
+/// # Errors
+/// Always.
+#[cfg(not(feature = "local"))]
+pub fn keygen(_: &Path, _: bool, _: Option<Duration>) -> anyhow::Result<Generated> {
+    bail!("this build of Trousseau has no local keys; take a released binary, or build with `--features local`")
+}
 
 /// What a configuration is built into, beside itself.
 #[derive(Clone)]
 pub struct Surroundings {
-    /// systemd's `$CREDENTIALS_DIRECTORY`.
-    pub credentials: Option<PathBuf>,
+    /// Environment and credentials.
+    pub host: Host,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// Who hears what happens.
@@ -34,9 +115,6 @@ pub struct Built {
     events: Arc<dyn Events>,
 }
 
-/// The kinds of KMS that this build has, as log and metrics print them.
-pub const PROVIDERS: &str = "local,vault";
-
 /// Builds the keys of a configuration. `before` is the running keyring: where the writing key stays the same one, its
 /// state goes on.
 ///
@@ -47,7 +125,7 @@ pub fn build(config: &Config, around: &Surroundings, before: Option<&Keyring>) -
     let clusters = Arc::new(config.clusters()?);
     let mut keys: Vec<Arc<Key>> = Vec::new();
     for section in &config.keys {
-        let provider = provider(section, around).with_context(|| format!("key `{}`", section.name))?;
+        let provider = provider(&section.provider, around).with_context(|| format!("key `{}`", section.name))?;
         let guard = Guard::new(section.name.as_str(), provider, limits, Arc::clone(&around.events));
         let shape = KeyConfig { name: section.name.clone(), clusters: Arc::clone(&clusters), aad: section.aad };
         let key = Key::new(shape, Arc::new(guard));
@@ -75,16 +153,8 @@ pub fn build(config: &Config, around: &Surroundings, before: Option<&Keyring>) -
     Ok(Built { keyring: Arc::new(keyring), prober, times, events: Arc::clone(&around.events) })
 }
 
-fn provider(section: &KeySection, around: &Surroundings) -> anyhow::Result<Arc<dyn Provider>> {
-    Ok(match &section.provider {
-        ProviderConfig::Local(config) => Arc::new(config.build(around.credentials.as_deref())?),
-        ProviderConfig::Vault(config) => Arc::new(config.build(&vault_environment())?),
-    })
-}
-
-/// The variables that Vault's own tools read.
-fn vault_environment() -> trousseau_vault::Environment {
-    trousseau_vault::Environment::from_variables(|name| std::env::var(name).ok())
+fn provider(section: &ProviderSection, around: &Surroundings) -> anyhow::Result<Arc<dyn Provider>> {
+    section.build(&around.host).map_err(anyhow::Error::from_boxed)
 }
 
 /// A keyring whose probes run. Dropping it ends them.

@@ -4,16 +4,18 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use trousseau_core::SecretText;
+use trousseau_core::section::without_password;
 
 /// One transit key in Vault or OpenBao. `Debug` leaves out the address and the proxy, in which somebody may have
 /// written a password.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Config {
     /// Where Vault listens: `https://host:8200`, with a path in front of `/v1` if a proxy adds one. Absent = `VAULT_ADDR`.
-    #[serde(default)]
+    #[serde(default, serialize_with = "without_password")]
     pub address: String,
     /// The namespace (Vault Enterprise, OpenBao), outer slashes or not.
     #[serde(default)]
@@ -27,7 +29,7 @@ pub struct Config {
     #[serde(default)]
     pub tls: Tls,
     /// A proxy's URL for this Vault; else `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` count. `none` = no proxy.
-    #[serde(default)]
+    #[serde(default, serialize_with = "without_password")]
     pub proxy: Option<String>,
     /// Consent to an `http://` address: everything, the token too, travels in clear.
     #[serde(default)]
@@ -44,7 +46,7 @@ pub struct Config {
 }
 
 /// The transit key.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Transit {
     /// The mount of the transit engine.
@@ -58,7 +60,7 @@ pub struct Transit {
 }
 
 /// How to log in. One of them; room for more methods.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub enum Auth {
     /// A token that somebody else made.
@@ -66,7 +68,7 @@ pub enum Auth {
 }
 
 /// A token, where it comes from, and who renews it.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct TokenAuth {
     /// The file that holds it; read again whenever it changes. Absent = `VAULT_TOKEN`.
@@ -76,12 +78,13 @@ pub struct TokenAuth {
     #[serde(default)]
     pub renew: bool,
     /// The token itself: from the environment or the legacy file, never from the native one.
-    #[serde(skip)]
+    #[serde(skip_deserializing)]
+    #[schemars(skip)]
     pub inline: Option<SecretText>,
 }
 
 /// What to trust.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Tls {
     /// PEM file, or folder of PEM files, of the only authorities to trust.
@@ -105,7 +108,7 @@ pub struct Tls {
 }
 
 /// What key_id is made of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IdentitySource {
     /// Path, version and the version's creation time, read from the key.
@@ -116,20 +119,24 @@ pub enum IdentitySource {
 }
 
 /// Bounds on the phases of one call to Vault.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Timeouts {
     /// Until the TCP connection stands.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
     pub connect: Duration,
     /// For the TLS handshake.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
     pub handshake: Duration,
     /// From the sent request to the first byte of the answer.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
     pub first_byte: Duration,
     /// For the whole call.
     #[serde(with = "humantime_serde")]
+    #[schemars(with = "String")]
     pub whole: Duration,
 }
 

@@ -3,6 +3,23 @@
 use std::fmt;
 
 use trousseau_core::SecretText;
+use trousseau_core::section::Fill;
+
+const fn fill(field: &'static str, variables: &'static [&'static str]) -> Fill {
+    Fill { field, variables, in_key_id: false }
+}
+
+const ADDRESS: Fill = fill("address", &["VAULT_ADDR"]);
+const TOKEN: Fill = fill("auth.token", &["VAULT_TOKEN"]);
+const NAMESPACE: Fill = Fill { in_key_id: true, ..fill("namespace", &["VAULT_NAMESPACE"]) };
+const CA: Fill = fill("tls.ca", &["VAULT_CACERT", "VAULT_CAPATH"]);
+const CERT: Fill = fill("tls.cert", &["VAULT_CLIENT_CERT"]);
+const KEY: Fill = fill("tls.key", &["VAULT_CLIENT_KEY"]);
+const SERVER_NAME: Fill = fill("tls.serverName", &["VAULT_TLS_SERVER_NAME"]);
+const PROXY: Fill = fill("proxy", &["VAULT_PROXY_ADDR", "VAULT_HTTP_PROXY"]);
+
+/// The fields that the environment fills; what is read here and what is shown of it come from this table.
+pub(crate) const FILLS: &[Fill] = &[ADDRESS, NAMESPACE, TOKEN, CA, CERT, KEY, SERVER_NAME, PROXY];
 
 /// What the environment says about Vault, under the names that Vault's own tools read. Each value counts only where
 /// the configuration leaves it unset; an empty variable is an unset one. The process's environment is never read here:
@@ -33,15 +50,15 @@ impl Environment {
     pub fn from_variables(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let first = |names: &[&str]| names.iter().find_map(|name| lookup(name).filter(|value| !value.is_empty()));
         Self {
-            address: first(&["VAULT_ADDR"]),
-            token: first(&["VAULT_TOKEN"]).map(SecretText::new),
-            namespace: first(&["VAULT_NAMESPACE"]),
-            ca: first(&["VAULT_CACERT", "VAULT_CAPATH"]),
-            client_cert: first(&["VAULT_CLIENT_CERT"]),
-            client_key: first(&["VAULT_CLIENT_KEY"]),
-            tls_server_name: first(&["VAULT_TLS_SERVER_NAME"]),
+            address: first(ADDRESS.variables),
+            token: first(TOKEN.variables).map(SecretText::new),
+            namespace: first(NAMESPACE.variables),
+            ca: first(CA.variables),
+            client_cert: first(CERT.variables),
+            client_key: first(KEY.variables),
+            tls_server_name: first(SERVER_NAME.variables),
             skip_verify: first(&["VAULT_SKIP_VERIFY"]),
-            proxy: first(&["VAULT_PROXY_ADDR", "VAULT_HTTP_PROXY"]),
+            proxy: first(PROXY.variables),
             https_proxy: first(&["HTTPS_PROXY", "https_proxy"]),
             http_proxy: first(&["HTTP_PROXY", "http_proxy"]),
             no_proxy: first(&["NO_PROXY", "no_proxy"]),

@@ -10,6 +10,7 @@ mod build;
 mod client;
 mod config;
 mod environment;
+mod section;
 mod transit;
 mod transport;
 mod wire;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use super::Failure;
-use crate::config::{Environment, Loaded, load};
+use crate::config::{Loaded, load, process_environment};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -47,5 +47,5 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn read(file: &std::path::Path) -> Result<Loaded, Failure> {
-    load(file, &Environment::of_process()).map_err(|error| Failure::Usage(error.into()))
+    load(file, &process_environment()).map_err(|error| Failure::Usage(error.into()))
 }

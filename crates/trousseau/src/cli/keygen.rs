@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use trousseau_local::{KeygenOptions, LocalError, keygen};
-
 use super::Failure;
+use crate::wire::keygen;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -21,8 +20,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let options = KeygenOptions { add: args.add, active_in: args.active_in };
-    let made = keygen(&args.file, &options).map_err(|error: LocalError| Failure::Failed(error.into()))?;
+    let made = keygen(&args.file, args.add, args.active_in)?;
     println!("version {} in {}, writes from {} on", made.version, args.file.display(), made.active_from);
     if args.add {
         println!("copy the file to every control-plane node before then; the running plugins take it up by themselves");

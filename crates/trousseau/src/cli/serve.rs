@@ -8,7 +8,7 @@ use tokio::runtime::Builder;
 use trousseau_observe::log::{Format, Log};
 
 use super::{Failure, stderr_colour};
-use crate::config::{Config, Environment, KeyFlags, Loaded, LogFormat, ProcessFlags, load};
+use crate::config::{Config, KeyFlags, Loaded, LogFormat, ProcessFlags, load, process_environment};
 use crate::daemon::{self, Options, Source};
 use crate::dev;
 
@@ -49,7 +49,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 fn options(args: Args) -> Result<Options, Failure> {
     let Args { config, take_over, dev, data, key, process } = args;
     let usage = |error: crate::config::ConfigError| Failure::Usage(error.into());
-    let environment = Environment::of_process();
+    let environment = process_environment();
     let early_socket = process.socket().map_err(usage)?;
     let early_admin = process.admin().map_err(usage)?;
     let (source, shape) = match (config, dev) {

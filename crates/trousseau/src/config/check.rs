@@ -1,17 +1,17 @@
 //! What the types can't say: bounds, and fields that depend on each other. Reads no file, asks nobody.
 
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::time::Duration;
 
-use super::error::Fault;
-use super::{Config, Environment, Key, Limits, Probe, ProviderConfig, Socket, Warning};
+use trousseau_core::section::{Fault, absolute};
+
+use super::{Config, Environment, Key, Limits, Probe, Socket, Warning};
 
 /// `sockaddr_un` has 108 bytes, the last of them zero.
 const MAX_SOCKET_PATH: usize = 107;
 
 /// The warning that a part of key_id comes from the environment (I3).
-pub(super) const NAMESPACE: &str = "namespace-from-environment";
+pub(super) const IDENTITY: &str = "identity-from-environment";
 
 /// The first thing that can't work.
 pub(super) fn check(config: &Config) -> Result<(), Fault> {
@@ -33,9 +33,15 @@ pub(super) fn check(config: &Config) -> Result<(), Fault> {
             let what = format!("is the name of keys[{other}] too");
             return Err(Fault::new(format!("{path}.name"), what, "give each key its own name"));
         }
-        provider(key, &path)?;
+        key.provider.check().map_err(|fault| inside(fault, &format!("{path}.{}", key.provider.name())))?;
     }
     Ok(())
+}
+
+/// A fault of a section, by its path in the whole configuration.
+fn inside(fault: Fault, section: &str) -> Fault {
+    let field = if fault.field.is_empty() { section.to_owned() } else { format!("{section}.{}", fault.field) };
+    Fault { field, ..fault }
 }
 
 /// What works and should not stay so.
@@ -118,78 +124,19 @@ fn limits(limits: &Limits) -> Result<(), Fault> {
     Ok(())
 }
 
-/// `path` is the key's own path in the file.
-fn provider(key: &Key, path: &str) -> Result<(), Fault> {
-    match &key.provider {
-        ProviderConfig::Local(local) => {
-            absolute(&format!("{path}.local.file"), local.file.as_deref())?;
-            if local.file.is_some() == local.credential.is_some() {
-                let what = "needs `file` or `credential`, one of them";
-                return Err(Fault::new(format!("{path}.local"), what, "write where the key file is"));
-            }
-            Ok(())
-        }
-        ProviderConfig::Vault(vault) => vault_section(vault, &format!("{path}.vault")),
-    }
-}
-
-fn vault_section(vault: &trousseau_vault::Config, path: &str) -> Result<(), Fault> {
-    let field = |name: &str| format!("{path}.{name}");
-    if !vault.address.is_empty() {
-        // Not repeated: a template may have put the token where the address belongs.
-        let what = if vault.address.contains("://") { "is no address that can be used" } else { "has no scheme" };
-        let wrong = |_| Fault::new(field("address"), what, "write https://HOST:PORT");
-        let origin: trousseau_http::Origin = vault.address.parse().map_err(wrong)?;
-        if origin.scheme() == trousseau_http::Scheme::Http && !vault.allow_http {
-            let what = "is not encrypted: the token and the seeds would travel in clear";
-            return Err(Fault::new(field("address"), what, "write https://, or consent by `allowHttp: true`"));
-        }
-    }
-    if vault.transit.key.trim_matches('/').is_empty() {
-        return Err(Fault::new(field("transit.key"), "is empty", "write the transit key's name"));
-    }
-    if vault.epoch.is_some() && vault.identity == trousseau_vault::IdentitySource::Metadata {
-        let remedy = "remove it (the key's creation time tells a replaced key apart), or set `identity: version`";
-        return Err(Fault::new(field("epoch"), "is set, but `identity` is `metadata`", remedy));
-    }
-    let trousseau_vault::Auth::Token(token) = &vault.auth;
-    absolute(&field("auth.token.file"), token.file.as_deref())?;
-    absolute(&field("tls.ca"), vault.tls.ca.as_deref())?;
-    absolute(&field("tls.cert"), vault.tls.cert.as_deref())?;
-    absolute(&field("tls.key"), vault.tls.key.as_deref())
-}
-
-/// A service's working directory is an accident.
-fn absolute(field: &str, path: Option<&Path>) -> Result<(), Fault> {
-    match path {
-        Some(path) if !path.is_absolute() => Err(Fault::new(field, "is no absolute path", "begin it with `/`")),
-        _ => Ok(()),
-    }
-}
-
 fn key_warnings(key: &Key, environment: &Environment) -> Vec<Warning> {
-    let mut warnings = Vec::new();
-    if key.filled_by(environment).iter().any(|(_, variable)| *variable == "VAULT_NAMESPACE") {
-        let text = format!(
-            "key `{}`: its namespace, which key_id is made of, comes from VAULT_NAMESPACE; write it down, so that it is \
-             the same on all nodes",
-            key.name
-        );
-        warnings.push(Warning { code: NAMESPACE, text });
-    }
-    match &key.provider {
-        ProviderConfig::Local(_) => {}
-        ProviderConfig::Vault(vault) => {
-            if vault.address.starts_with("http://") {
-                let text =
-                    format!("key `{}`: Vault is reached by http: its token travels in clear; use https", key.name);
-                warnings.push(Warning { code: "plain-http", text });
-            }
-            if vault.tls.skip_verify {
-                let text = format!("key `{}`: whoever answers is taken for Vault; trust its CA instead", key.name);
-                warnings.push(Warning { code: "skip-verify", text });
-            }
+    let mut warnings = key.provider.warnings();
+    for (fill, variable) in key.provider.filled_by(environment) {
+        if fill.in_key_id {
+            let text = format!(
+                "its `{}`, which key_id is made of, comes from {variable}; write it down, so that it is the same on all nodes",
+                fill.field
+            );
+            warnings.push(Warning { code: IDENTITY, text });
         }
+    }
+    for warning in &mut warnings {
+        warning.text = format!("key `{}`: {}", key.name, warning.text);
     }
     warnings
 }

@@ -55,20 +55,3 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
-
-/// What is wrong with one field of a configuration that can be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fault {
-    /// Its path, such as `keys[0].vault.address`.
-    pub(super) path: String,
-    /// What is wrong with it.
-    pub(super) what: String,
-    /// What to do.
-    pub(super) remedy: String,
-}
-
-impl Fault {
-    pub(super) fn new(path: impl Into<String>, what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { path: path.into(), what: what.into(), remedy: remedy.into() }
-    }
-}

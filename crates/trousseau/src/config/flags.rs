@@ -3,7 +3,7 @@
 mod key;
 mod process;
 
-pub use key::{Identity, KeyFlags};
+pub use key::KeyFlags;
 pub use process::ProcessFlags;
 
 /// How errors and origins name the command line.

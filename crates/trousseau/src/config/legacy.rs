@@ -8,12 +8,15 @@ mod fields;
 
 use std::net::Ipv4Addr;
 
+use serde_json::json;
 use trousseau_core::AadPolicy;
-use trousseau_vault::{Auth, IdentitySource, Tls, TokenAuth};
+use trousseau_core::section::Fault;
 
-use super::error::{ConfigError, Fault};
+use super::error::ConfigError;
 use super::outline::Outline;
-use super::{Admin, Config, Environment, Key, ProviderConfig, Socket, Warning, check, key, yaml};
+use super::section::without_nulls;
+use super::{Admin, Config, Environment, Key, Socket, Warning, check, yaml};
+use crate::wire;
 use fields::Fields;
 
 /// Where the Go Trousseau listens unless told.
@@ -137,21 +140,28 @@ fn config(fields: Fields, prefix: &str, environment: &Environment) -> Result<Con
             None => empty("token", "write the token, or let the template write it"),
         });
     }
-    let mount = if fields.transit_path.is_empty() { "transit" } else { &fields.transit_path };
-    let some = |text: String| Some(text).filter(|text| !text.is_empty());
-    let mut vault = key::transit(address, mount, key_name);
-    vault.allow_http = vault.address.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"));
-    vault.auth = Auth::Token(TokenAuth { inline: token, ..TokenAuth::default() });
-    vault.identity = IdentitySource::Version;
-    vault.tls = Tls {
-        ca: some(fields.vault_ca_cert).map(Into::into),
-        cert: some(fields.client_cert).map(Into::into),
-        key: some(fields.client_key).map(Into::into),
-        server_name: some(fields.tls_server_name),
-        skip_verify: skip_verify(environment)?,
-        ..Tls::default()
-    };
-    let provider = ProviderConfig::Vault(Box::new(vault));
+    let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let section = without_nulls(json!({
+        "address": address,
+        "allowHttp": address.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://")),
+        "transit": { "mount": some(&fields.transit_path), "key": key_name },
+        "tls": {
+            "ca": some(&fields.vault_ca_cert),
+            "cert": some(&fields.client_cert),
+            "key": some(&fields.client_key),
+            "serverName": some(&fields.tls_server_name),
+            "skipVerify": skip_verify(environment)?,
+        },
+        "identity": "version",
+    }));
+    let lacking = || Fault::new("provider", "is Vault, which this build lacks", "build with `--features vault`");
+    let kind = wire::kind("vault").ok_or_else(lacking)?;
+    // Made of texts that were read as texts.
+    let wrong = |_| Fault::new("", "can't be read as a key in Vault", "write a native file");
+    let mut provider = kind.parse(section).map_err(wrong)?;
+    if let Some(token) = token {
+        provider = provider.with_credential(token);
+    }
     let key = Key { name: "vault".to_owned(), provider, aad: AadPolicy::Discover };
     Ok(Config {
         socket: Socket { path: SOCKET.into(), ..Socket::default() },
@@ -162,7 +172,7 @@ fn config(fields: Fields, prefix: &str, environment: &Environment) -> Result<Con
 
 /// As Go's `strconv.ParseBool` reads it.
 fn skip_verify(environment: &Environment) -> Result<bool, Fault> {
-    match environment.get("VAULT_SKIP_VERIFY").map(|value| value.expose()) {
+    match environment.get("VAULT_SKIP_VERIFY").as_ref().map(|value| value.expose()) {
         None | Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(false),
         Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(true),
         Some(_) => Err(Fault::new("VAULT_SKIP_VERIFY", "is neither true nor false", "write `true`, or unset it")),
@@ -171,7 +181,7 @@ fn skip_verify(environment: &Environment) -> Result<bool, Fault> {
 
 /// A fault of a native field under its legacy name.
 fn renamed(fault: Fault, prefix: &str) -> Fault {
-    let Some(field) = fault.path.strip_prefix("keys[0].vault.") else { return fault };
+    let Some(field) = fault.field.strip_prefix("keys[0].vault.") else { return fault };
     let name = NAMES.iter().find(|(native, _)| *native == field).map_or(field, |(_, legacy)| legacy);
-    Fault { path: format!("{prefix}{name}"), ..fault }
+    Fault { field: format!("{prefix}{name}"), ..fault }
 }

@@ -5,8 +5,9 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
+use trousseau_core::section::Fault;
 
-use super::error::{ConfigError, Fault};
+use super::error::ConfigError;
 use super::yaml;
 
 /// The fields of one document by their path, such as `keys[0].vault.address`.
@@ -56,7 +57,7 @@ impl Outline {
     /// A fault as an error: at its field, or at the nearest field around it that stands in the document. Case counts
     /// for nothing, for the legacy file's sake.
     pub(super) fn locate(&self, origin: &str, fault: Fault) -> ConfigError {
-        let mut path = fault.path.as_str();
+        let mut path = fault.field.as_str();
         let place = loop {
             let known = self.places.iter().find(|(known, _)| known.eq_ignore_ascii_case(path));
             match (known, path.rfind(['.', '['])) {
@@ -65,7 +66,7 @@ impl Outline {
                 (None, None) => break None,
             }
         };
-        ConfigError::new(origin, format!("`{}` {}", fault.path, fault.what), fault.remedy).at(place)
+        ConfigError::new(origin, format!("`{}` {}", fault.field, fault.what), fault.remedy).at(place)
     }
 
     /// `FILE:LINE` of every field.

@@ -11,10 +11,11 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 use trousseau_kms_api::v2;
 use trousseau_kms_api::v2::key_management_service_client::KeyManagementServiceClient;
-use trousseau_local::{KeygenOptions, keygen};
 use trousseau_record::EncryptedObject;
 
 use tonic::transport::{Channel, Endpoint};
+
+use crate::wire::keygen;
 
 pub(super) struct Plugin {
     folder: TempDir,
@@ -31,7 +32,7 @@ impl Plugin {
     pub(super) async fn start() -> anyhow::Result<Self> {
         let folder = TempDir::with_prefix("trousseau-").context("can't make a temporary folder")?;
         let socket = folder.path().join("kms.sock");
-        keygen(&folder.path().join("local.key"), &KeygenOptions::default())?;
+        keygen(&folder.path().join("local.key"), false, None)?;
         fs::write(folder.path().join("config.yaml"), configuration(folder.path()))?;
         let log = File::create(folder.path().join("log"))?;
         let process = Command::new(std::env::current_exe().context("where is this program?")?)

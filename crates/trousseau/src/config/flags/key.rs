@@ -1,73 +1,92 @@
-//! The key flags: one key without a file.
+//! The key flags: one key without a file. Which flags there are, the sections of the providers say.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
+use serde::Deserialize as _;
+use serde_json::{Map, Value, json};
+use trousseau_core::section::{Flag, FlagValue};
 
 use super::ORIGIN;
-use crate::config::error::{ConfigError, Fault};
-use crate::config::{Config, Environment, Key, Loaded, ProviderConfig, check};
+use crate::config::error::ConfigError;
+use crate::config::{Config, Environment, Kind, Loaded, check};
+use crate::wire::KINDS;
 
 /// One key by flags alone. They don't mix with a file.
-#[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Key, instead of a file")]
+#[derive(Clone, Debug, Default)]
 pub struct KeyFlags {
-    /// Vault's address; else VAULT_ADDR
-    #[arg(long, value_name = "URL")]
-    vault_address: Option<String>,
-    /// Vault's namespace; else VAULT_NAMESPACE
-    #[arg(long, value_name = "PATH")]
-    vault_namespace: Option<String>,
-    /// The transit engine's mount [default: transit]
-    #[arg(long, value_name = "PATH")]
-    transit_mount: Option<String>,
-    /// The transit key's name
-    #[arg(long, value_name = "NAME")]
-    transit_key: Option<String>,
-    /// The file that holds Vault's token; else VAULT_TOKEN
-    #[arg(long, value_name = "FILE")]
-    vault_token_file: Option<PathBuf>,
-    /// The only authorities to trust, PEM; else VAULT_CACERT, else the system's
-    #[arg(long, value_name = "FILE")]
-    vault_ca_cert: Option<PathBuf>,
-    /// What key_id is made of [default: metadata]
-    #[arg(long, value_name = "SOURCE")]
-    key_identity: Option<Identity>,
-    /// A key file on this machine, made by `trousseau keygen`
-    #[arg(long, value_name = "FILE")]
-    local_key_file: Option<PathBuf>,
-    /// The cluster's name; several: the first writes, all read
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    given: Vec<Given>,
     cluster: Vec<String>,
 }
 
-/// What key_id is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Identity {
-    /// Path, version and creation time; needs the right to read the key
-    Metadata,
-    /// Path and version: for a policy that allows encrypt and decrypt only
-    Version,
+#[derive(Clone, Debug)]
+struct Given {
+    kind: &'static Kind,
+    flag: &'static Flag,
+    value: GivenValue,
 }
 
-/// A flag and the field that it sets.
-const FIELDS: &[(&str, &str)] = &[
-    ("--vault-address", "keys[0].vault.address"),
-    ("--vault-namespace", "keys[0].vault.namespace"),
-    ("--transit-mount", "keys[0].vault.transit.mount"),
-    ("--transit-key", "keys[0].vault.transit.key"),
-    ("--vault-token-file", "keys[0].vault.auth.token.file"),
-    ("--vault-ca-cert", "keys[0].vault.tls.ca"),
-    ("--key-identity", "keys[0].vault.identity"),
-    ("--local-key-file", "keys[0].local.file"),
-    ("--cluster", "cluster"),
-];
+#[derive(Clone, Debug)]
+enum GivenValue {
+    Text(String),
+    File(PathBuf),
+}
+
+const CLUSTER: &str = "cluster";
+
+impl Args for KeyFlags {
+    fn augment_args(command: Command) -> Command {
+        let command = command.next_help_heading("Key, instead of a file");
+        let flags = KINDS.iter().flat_map(|kind| kind.flags);
+        let cluster = Arg::new(CLUSTER)
+            .long(CLUSTER)
+            .value_name("NAME")
+            .value_delimiter(',')
+            .action(ArgAction::Append)
+            .help("The cluster's name; several: the first writes, all read");
+        flags.fold(command, |command, flag| command.arg(argument(flag))).arg(cluster)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+fn argument(flag: &'static Flag) -> Arg {
+    let argument = Arg::new(flag.name).long(flag.name).help(flag.help);
+    match flag.value {
+        FlagValue::Text(name) => argument.value_name(name),
+        FlagValue::File => argument.value_name("FILE").value_parser(value_parser!(PathBuf)),
+        FlagValue::Choice(words) => argument.value_parser(PossibleValuesParser::new(words)),
+    }
+}
+
+impl FromArgMatches for KeyFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = |kind: &'static Kind, flag: &'static Flag| {
+            let value = match flag.value {
+                FlagValue::File => matches.get_one::<PathBuf>(flag.name).cloned().map(GivenValue::File),
+                _ => matches.get_one::<String>(flag.name).cloned().map(GivenValue::Text),
+            };
+            value.map(|value| Given { kind, flag, value })
+        };
+        let given = KINDS.iter().flat_map(|kind| kind.flags.iter().filter_map(move |flag| given(kind, flag))).collect();
+        let cluster = matches.get_many::<String>(CLUSTER).into_iter().flatten().cloned().collect();
+        Ok(Self { given, cluster })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
 
 impl KeyFlags {
     /// True if one of them is given.
     pub fn any(&self) -> bool {
-        self.given().any(|(given, _)| given)
+        !self.given.is_empty() || !self.cluster.is_empty()
     }
 
     /// The configuration that they say: one key, everything else by default.
@@ -75,88 +94,79 @@ impl KeyFlags {
     /// # Errors
     /// No key, two keys, or a value that can't work; the text names the flag.
     pub fn load(&self, environment: &Environment) -> Result<Loaded, ConfigError> {
-        let refuse = |fault: Fault| {
-            let flag =
-                FIELDS.iter().find(|(_, field)| *field == fault.path).map_or(fault.path.as_str(), |(flag, _)| flag);
-            ConfigError::new(ORIGIN, format!("`{flag}` {}", fault.what), fault.remedy)
-        };
-        let config = Config { cluster: self.cluster.clone(), ..Config::of(vec![self.key(environment)?]) };
-        check::check(&config).map_err(refuse)?;
-        let given = self.given().filter(|(given, _)| *given);
-        let origins: BTreeMap<_, _> = given.map(|(_, (flag, field))| (field.to_owned(), flag.to_owned())).collect();
+        let kind = self.kind(environment)?;
+        let mut section = Value::Object(Map::new());
+        let mut origins = BTreeMap::new();
+        for Given { flag, value, .. } in &self.given {
+            let text = match value {
+                GivenValue::Text(text) => text.clone(),
+                GivenValue::File(path) => text_of(&absolute(path)?, flag)?,
+            };
+            set(&mut section, flag.field, text);
+            origins.insert(path_of(kind, flag.field), format!("--{}", flag.name));
+        }
+        if !self.cluster.is_empty() {
+            origins.insert(CLUSTER.to_owned(), format!("--{CLUSTER}"));
+        }
+        let document = json!({ "cluster": self.cluster, "keys": [{ "name": "primary", kind.name: section }] });
+        // A type that no flag can say is the table's mistake; its values are not repeated.
+        let wrong = |_| ConfigError::new(ORIGIN, format!("the flags make no `{}` key", kind.name), "write a file");
+        let config = Config::deserialize(document).map_err(wrong)?;
+        check::check(&config).map_err(|fault| {
+            let flag = kind.flags.iter().find(|flag| path_of(kind, flag.field) == fault.field);
+            let name = match flag {
+                Some(flag) => format!("--{}", flag.name),
+                None if fault.field == CLUSTER => format!("--{CLUSTER}"),
+                None => fault.field.clone(),
+            };
+            ConfigError::new(ORIGIN, format!("`{name}` {}", fault.what), fault.remedy)
+        })?;
         Ok(Loaded::new(config, "", origins, environment))
     }
 
-    fn key(&self, environment: &Environment) -> Result<Key, ConfigError> {
-        let refuse = |what: &str, remedy: &str| Err(ConfigError::new(ORIGIN, what, remedy));
-        let vault = self.given().any(|(given, (_, field))| given && field.starts_with("keys[0].vault"));
-        let provider = match (&self.local_key_file, &self.transit_key) {
-            (None, None) if !vault => {
-                return refuse(
-                    "no key is named",
-                    "name a file by --config, or a key by --transit-key or --local-key-file",
-                );
-            }
-            (None, None) => return refuse("Vault is named without a key", "add --transit-key"),
-            (Some(_), _) if vault => {
-                return refuse(
-                    "--local-key-file and Vault's flags are two keys",
-                    "flags name one; several need a file",
-                );
-            }
-            (Some(file), _) => local(file)?,
-            (None, Some(name)) => self.vault(name, environment)?,
+    /// The one kind of KMS that is named, with all that its key can't be without.
+    fn kind(&self, environment: &Environment) -> Result<&'static Kind, ConfigError> {
+        let refuse = |what: String, remedy: String| Err(ConfigError::new(ORIGIN, what, remedy));
+        let Some(first) = self.given.first() else {
+            let ways: Vec<_> = KINDS.iter().map(|kind| needed(kind).collect::<Vec<_>>().join(" with ")).collect();
+            let ways = ways.into_iter().filter(|way| !way.is_empty()).collect::<Vec<_>>().join(", or by ");
+            let remedy = format!("name a file by --config, or a key by {ways}");
+            return refuse("no key is named".to_owned(), remedy);
         };
-        Ok(Key {
-            name: "primary".to_owned(),
-            provider,
-            aad: trousseau_core::AadPolicy::Required { accept_without: false },
-        })
-    }
-
-    fn vault(&self, name: &str, environment: &Environment) -> Result<ProviderConfig, ConfigError> {
-        use trousseau_vault::{Auth, IdentitySource, TokenAuth};
-
-        use crate::config::key;
-
-        if self.vault_address.is_none() && environment.get("VAULT_ADDR").is_none() {
-            return Err(ConfigError::new(
-                ORIGIN,
-                "Vault's address is missing",
-                "add --vault-address, or set VAULT_ADDR",
-            ));
+        if let Some(other) = self.given.iter().find(|other| other.kind.name != first.kind.name) {
+            let what = format!("--{} and --{} name two keys", first.flag.name, other.flag.name);
+            return refuse(what, "flags name one; several need a file".to_owned());
         }
-        let mount = self.transit_mount.as_deref().unwrap_or("transit");
-        let mut vault = key::transit(self.vault_address.clone().unwrap_or_default(), mount, name.to_owned());
-        vault.namespace = self.vault_namespace.clone().unwrap_or_default();
-        let file = self.vault_token_file.as_deref().map(absolute).transpose()?;
-        vault.auth = Auth::Token(TokenAuth { file, ..TokenAuth::default() });
-        vault.tls.ca = self.vault_ca_cert.as_deref().map(absolute).transpose()?;
-        vault.identity = match self.key_identity {
-            None | Some(Identity::Metadata) => IdentitySource::Metadata,
-            Some(Identity::Version) => IdentitySource::Version,
-        };
-        Ok(ProviderConfig::Vault(Box::new(vault)))
-    }
-
-    fn given(&self) -> impl Iterator<Item = (bool, (&'static str, &'static str))> {
-        let given = [
-            self.vault_address.is_some(),
-            self.vault_namespace.is_some(),
-            self.transit_mount.is_some(),
-            self.transit_key.is_some(),
-            self.vault_token_file.is_some(),
-            self.vault_ca_cert.is_some(),
-            self.key_identity.is_some(),
-            self.local_key_file.is_some(),
-            !self.cluster.is_empty(),
-        ];
-        given.into_iter().zip(FIELDS.iter().copied())
+        let kind = first.kind;
+        for flag in kind.flags.iter().filter(|flag| flag.required) {
+            let fill = kind.fills.iter().find(|fill| fill.field == flag.field);
+            let filled = fill.is_some_and(|fill| environment.filling(fill).is_some());
+            if !filled && self.given.iter().all(|given| given.flag != flag) {
+                let set = fill.map(|fill| format!(", or set {}", fill.variables.join(" or "))).unwrap_or_default();
+                return refuse(format!("`--{}` is missing", flag.name), format!("add it{set}"));
+            }
+        }
+        Ok(kind)
     }
 }
 
-fn local(file: &Path) -> Result<ProviderConfig, ConfigError> {
-    Ok(ProviderConfig::Local(trousseau_local::Config { file: Some(absolute(file)?), credential: None }))
+fn needed(kind: &Kind) -> impl Iterator<Item = String> {
+    kind.flags.iter().filter(|flag| flag.required).map(|flag| format!("--{}", flag.name))
+}
+
+fn path_of(kind: &Kind, field: &str) -> String {
+    format!("keys[0].{}.{field}", kind.name)
+}
+
+/// Puts a text at a path of names; the values in between are objects.
+fn set(object: &mut Value, path: &str, text: String) {
+    let place = path.split('.').fold(object, |value, name| &mut value[name]);
+    *place = Value::from(text);
+}
+
+fn text_of(path: &Path, flag: &Flag) -> Result<String, ConfigError> {
+    let text = path.to_str().map(str::to_owned);
+    text.ok_or_else(|| ConfigError::new(ORIGIN, format!("`--{}` is not UTF-8", flag.name), "rename the file"))
 }
 
 /// On a command line a path is as the shell sees it.

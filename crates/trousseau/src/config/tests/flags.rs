@@ -29,7 +29,7 @@ fn a_vault_key_needs_no_file() {
     );
     assert!(line.key.any());
     let loaded = line.key.load(&Environment::default()).unwrap();
-    let crate::config::ProviderConfig::Vault(vault) = &loaded.config.keys[0].provider else { panic!("vault") };
+    let vault = loaded.config.keys[0].provider.get::<trousseau_vault::Config>().unwrap();
     assert_eq!((vault.namespace.as_str(), vault.transit.mount.as_str()), ("team", "kms"));
     let trousseau_vault::Auth::Token(token) = &vault.auth;
     assert_eq!(token.file.as_deref(), Some(std::env::current_dir().unwrap().join("token").as_path()));
@@ -46,8 +46,8 @@ fn flags_that_make_no_key_are_refused_by_name() {
     for (flags, parts) in [
         ("", ["no key is named", "--config"]),
         ("--cluster a", ["no key is named", "--transit-key"]),
-        ("--vault-address https://v", ["without a key", "--transit-key"]),
-        ("--transit-key k", ["address is missing", "VAULT_ADDR"]),
+        ("--vault-address https://v", ["`--transit-key` is missing", "add it"]),
+        ("--transit-key k", ["`--vault-address` is missing", "VAULT_ADDR"]),
         ("--transit-key k --vault-address v:8200", ["`--vault-address` has no scheme", "https://"]),
         ("--transit-key k --vault-address http://v", ["`--vault-address` is not encrypted", "https://"]),
         ("--local-key-file /k --transit-key k", ["two keys", "need a file"]),
@@ -104,4 +104,26 @@ fn the_go_trousseaus_flags_are_mapped_or_warned_about() {
     assert_eq!(codes(&quiet), ["ignored-flag"]);
     let help = <Line as clap::CommandFactory>::command().render_long_help().to_string();
     assert!(help.contains("--socket") && !help.contains("healthz"), "{help}");
+}
+
+#[test]
+fn the_flags_and_variables_of_every_kind_name_fields_that_it_has() {
+    <Line as clap::CommandFactory>::command().debug_assert();
+    for kind in crate::wire::KINDS {
+        let schema = serde_json::to_value((kind.schema)()).unwrap();
+        let fields = kind.flags.iter().map(|flag| flag.field).chain(kind.fills.iter().map(|fill| fill.field));
+        for field in fields {
+            let found = field.split('.').try_fold(&schema, |place, name| step(&schema, place, name));
+            assert!(found.is_some(), "`{}` has no field `{field}`", kind.name);
+        }
+    }
+}
+
+/// The schema of a field inside another one's.
+fn step<'a>(root: &'a serde_json::Value, place: &'a serde_json::Value, name: &str) -> Option<&'a serde_json::Value> {
+    let place = match place["$ref"].as_str() {
+        Some(reference) => root.pointer(reference.trim_start_matches('#'))?,
+        None => place,
+    };
+    place["properties"].get(name).or_else(|| place["oneOf"].as_array()?.iter().find_map(|way| step(root, way, name)))
 }

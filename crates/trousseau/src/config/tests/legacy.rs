@@ -5,7 +5,7 @@ use trousseau_core::AadPolicy;
 use trousseau_vault::{Auth, IdentitySource};
 
 use super::{CANARY, codes, environment, read, refused};
-use crate::config::{Environment, Loaded, ProviderConfig, load, parse};
+use crate::config::{Environment, Loaded, load, parse};
 
 /// What Vault Agent makes of the documented template: an empty first line, blanks behind everything.
 fn rendered(key: &str, address: &str, token: &str) -> String {
@@ -13,10 +13,7 @@ fn rendered(key: &str, address: &str, token: &str) -> String {
 }
 
 fn section(loaded: &Loaded) -> &trousseau_vault::Config {
-    match &loaded.config.keys[0].provider {
-        ProviderConfig::Vault(vault) => vault,
-        ProviderConfig::Local(_) => panic!("a local key"),
-    }
+    loaded.config.keys[0].provider.get().unwrap()
 }
 
 fn token(loaded: &Loaded) -> Option<&str> {

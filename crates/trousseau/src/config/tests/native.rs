@@ -2,7 +2,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{codes, environment, read, refused, vault, with};
-use crate::config::{Allow, LogFormat, LogLevel, Mode, ProviderConfig, Size, StatusVersion, parse};
+use crate::config::{Allow, LogFormat, LogLevel, Mode, Size, StatusVersion, parse};
 use trousseau_core::AadPolicy;
 
 const WHOLE: &str = r#"
@@ -52,11 +52,11 @@ fn every_field_is_taken_over() {
     assert!(config.force);
     let [primary, before] = config.keys.as_slice() else { panic!("two keys") };
     assert_eq!((primary.name.as_str(), primary.aad), ("primary", AadPolicy::Required { accept_without: true }));
-    let ProviderConfig::Vault(vault) = &primary.provider else { panic!("vault") };
+    let vault = primary.provider.get::<trousseau_vault::Config>().unwrap();
     assert_eq!((vault.namespace.as_str(), vault.transit.mount.as_str()), ("team", "kms"));
     assert_eq!(vault.timeouts.whole, Duration::from_secs(3));
     assert_eq!((before.name.as_str(), before.aad), ("before", AadPolicy::Off));
-    assert!(matches!(&before.provider, ProviderConfig::Local(local) if local.file.is_some()));
+    assert!(before.provider.get::<trousseau_local::Config>().unwrap().file.is_some());
     assert!(!loaded.legacy);
     assert_eq!(loaded.warnings, []);
 }
@@ -94,7 +94,7 @@ fn anchors_merges_and_yaml_niceties_work() {
     assert!(refused(text).contains("unknown field"), "{text}");
     let merged = "keys:\n  - name: a\n    vault: &v {address: https://v, transit: {key: a}}\n  - name: b\n    vault:\n      <<: *v\n      transit: {key: b}\n";
     let config = read(merged).unwrap().config;
-    let ProviderConfig::Vault(second) = &config.keys[1].provider else { panic!("vault") };
+    let second = config.keys[1].provider.get::<trousseau_vault::Config>().unwrap();
     assert_eq!((second.address.as_str(), second.transit.key.as_str()), ("https://v", "b"));
 }
 
@@ -115,9 +115,9 @@ fn i3_of_the_environment_only_what_is_unset_counts_and_never_silently_in_key_id(
         ("VAULT_TOKEN", "x"),
     ]);
     let loaded = parse(&vault("address: https://vault"), "t.yaml", &variables).unwrap();
-    let ProviderConfig::Vault(section) = &loaded.config.keys[0].provider else { panic!("vault") };
+    let section = loaded.config.keys[0].provider.get::<trousseau_vault::Config>().unwrap();
     assert!(!section.tls.skip_verify, "for the legacy file only");
-    assert_eq!(codes(&loaded), ["namespace-from-environment"]);
+    assert_eq!(codes(&loaded), ["identity-from-environment"]);
     let origin = |field: &str| loaded.origins[&format!("keys[0].vault.{field}")].as_str();
     assert_eq!((origin("address"), origin("namespace")), ("t.yaml:5", "VAULT_NAMESPACE"));
     assert_eq!(origin("auth.token"), "VAULT_TOKEN");

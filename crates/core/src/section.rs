@@ -1,0 +1,261 @@
+//! What a kind of KMS says of its section in the configuration: the fields, what fills them, and what they are built
+//! into. One implementation of [`Section`] and one line in the program's table make a KMS configurable.
+//!
+//! The section is a plain type that serde reads. Three rules come with that:
+//! * unknown fields are refused: `#[serde(deny_unknown_fields)]`, with names in camelCase;
+//! * what is serialised is shown to people (`config show`), so a secret is a [`SecretText`], which writes itself as
+//!   `***`, and a URL is written by [`without_password`];
+//! * the comments on the fields are the documentation that `trousseau providers` prints.
+
+use std::error::Error;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Serialize, Serializer};
+
+use crate::provider::{Provider, ProviderKind};
+use crate::secret::SecretText;
+
+/// The section of a key that says in which KMS it lies, for one kind of KMS.
+pub trait Section: DeserializeOwned + Serialize + JsonSchema + Clone + fmt::Debug + Send + Sync + 'static {
+    /// The kind of KMS.
+    const KIND: ProviderKind;
+
+    /// One line for people: which KMS this is, and which of its parts.
+    const SUMMARY: &'static str;
+
+    /// The fields that the environment fills where they are unset.
+    const FILLS: &'static [Fill] = &[];
+
+    /// The command line's flags that stand for fields.
+    const FLAGS: &'static [Flag] = &[];
+
+    /// True where a field of [`FILLS`](Self::FILLS) is unset, so that the environment counts.
+    fn is_unset(&self, field: &str) -> bool {
+        let _ = field;
+        false
+    }
+
+    /// Looks for what can't work and what the types can't say. Reads no file, asks nobody.
+    ///
+    /// # Errors
+    /// The first such field, by its path inside the section.
+    fn check(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// What works and should not stay so.
+    fn warnings(&self) -> Vec<Warning> {
+        Vec::new()
+    }
+
+    /// The same with a credential that the Go Trousseau's file holds itself; the native format has no field for one.
+    #[must_use]
+    fn with_credential(self, credential: SecretText) -> Self {
+        drop(credential);
+        self
+    }
+
+    /// Makes the provider. May read files; asks no KMS, and works while the KMS is down.
+    ///
+    /// # Errors
+    /// Settings that can never work, with what to do; no secret in the text.
+    fn build(&self, host: &Host) -> Result<Arc<dyn Provider>, BuildError>;
+}
+
+/// Why a provider can't be made of its section.
+pub type BuildError = Box<dyn Error + Send + Sync>;
+
+/// A field that variables of the environment fill: the first one that is set counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// Its path inside the section, such as `tls.ca`.
+    pub field: &'static str,
+    /// The variables, the first one first.
+    pub variables: &'static [&'static str],
+    /// key_id is made of it: it is warned about, because it must be the same on all nodes (I3).
+    pub in_key_id: bool,
+}
+
+/// A flag that stands for a field: a key by flags alone needs no file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flag {
+    /// Its name without the two dashes.
+    pub name: &'static str,
+    /// The path inside the section, such as `transit.key`.
+    pub field: &'static str,
+    /// What its value is.
+    pub value: FlagValue,
+    /// A key can't be without it, unless the environment fills the field.
+    pub required: bool,
+    /// One line for `--help`.
+    pub help: &'static str,
+}
+
+/// What a flag's value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlagValue {
+    /// Any text; the word stands for it in the help.
+    Text(&'static str),
+    /// A file, relative to where the command runs.
+    File,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+}
+
+/// What is wrong with one field of a configuration that can be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Its path, such as `transit.key`; empty for the whole section.
+    pub field: String,
+    /// What is wrong with it, as a predicate: `is empty`. Never a value that may be secret.
+    pub what: String,
+    /// What to write or do.
+    pub remedy: String,
+}
+
+impl Fault {
+    /// A fault of a field.
+    pub fn new(field: impl Into<String>, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { field: field.into(), what: what.into(), remedy: remedy.into() }
+    }
+}
+
+/// Something accepted that should not stay so: logged once, counted by its code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// A stable word such as `plain-http`: a metric label.
+    pub code: &'static str,
+    /// What it is and what to do; holds no value of a field that may be secret.
+    pub text: String,
+}
+
+/// The machine that a section is built on.
+#[derive(Clone, Debug, Default)]
+pub struct Host {
+    /// The environment.
+    pub environment: Environment,
+    /// systemd's `$CREDENTIALS_DIRECTORY`.
+    pub credentials: Option<PathBuf>,
+}
+
+/// The environment's variables, as something to ask. By default there are none, so that a test need not change the
+/// process. `Debug` shows nothing of them.
+#[derive(Clone)]
+pub struct Environment(Arc<Lookup>);
+
+type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
+
+impl Environment {
+    /// The environment that `lookup` knows; for the process's own, `|name| std::env::var(name).ok()`.
+    pub fn new(lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(lookup))
+    }
+
+    /// A variable's value; an empty one is unset.
+    pub fn get(&self, name: &str) -> Option<SecretText> {
+        (self.0)(name).map(SecretText::new).filter(|value| !value.expose().is_empty())
+    }
+
+    /// The variable that fills a field.
+    pub fn filling(&self, fill: &Fill) -> Option<&'static str> {
+        fill.variables.iter().find(|name| self.get(name).is_some()).copied()
+    }
+}
+
+impl Default for Environment {
+    fn default() -> Self {
+        Self::new(|_| None)
+    }
+}
+
+impl FromIterator<(String, String)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
+        let variables: std::collections::BTreeMap<_, _> = variables.into_iter().collect();
+        Self::new(move |name| variables.get(name).cloned())
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Environment")
+    }
+}
+
+/// Refuses a path that is not absolute: a service's working directory is an accident.
+///
+/// # Errors
+/// A fault of `field`.
+pub fn absolute(field: &str, path: Option<&Path>) -> Result<(), Fault> {
+    match path {
+        Some(path) if !path.is_absolute() => Err(Fault::new(field, "is no absolute path", "begin it with `/`")),
+        _ => Ok(()),
+    }
+}
+
+/// Serialises a URL; `***` for one with a user in front of its host, who may have a password there.
+///
+/// # Errors
+/// The serialiser's.
+pub fn without_password<S: Serializer>(url: &impl AsUrl, serializer: S) -> Result<S::Ok, S::Error> {
+    match url.as_url() {
+        Some(url) if url.contains('@') => serializer.serialize_str(MASKED),
+        Some(url) => serializer.serialize_str(url),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// What [`without_password`] writes: a URL, or perhaps one.
+pub trait AsUrl {
+    /// The URL, if there is one.
+    fn as_url(&self) -> Option<&str>;
+}
+
+impl AsUrl for String {
+    fn as_url(&self) -> Option<&str> {
+        Some(self)
+    }
+}
+
+impl AsUrl for Option<String> {
+    fn as_url(&self) -> Option<&str> {
+        self.as_deref()
+    }
+}
+
+/// What stands in the place of a secret.
+pub(crate) const MASKED: &str = "***";
+
+#[cfg(test)]
+mod tests {
+    use super::{AsUrl, Environment, Fill};
+
+    #[test]
+    fn the_first_variable_that_is_set_fills_a_field() {
+        let fill = Fill { field: "ca", variables: &["A", "B"], in_key_id: false };
+        let of = |pairs: &[(&str, &str)]| -> Environment {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        assert_eq!(of(&[("B", "1"), ("A", "2")]).filling(&fill), Some("A"));
+        assert_eq!(of(&[("B", "1"), ("A", "")]).filling(&fill), Some("B"));
+        assert_eq!(Environment::default().filling(&fill), None);
+        assert_eq!(format!("{:?}", of(&[("A", "canary")])), "Environment");
+    }
+
+    #[test]
+    fn i9_what_is_serialised_is_masked() {
+        #[derive(serde::Serialize)]
+        struct Shown {
+            #[serde(serialize_with = "super::without_password")]
+            url: Option<String>,
+            token: crate::SecretText,
+        }
+        let shown = Shown { url: Some("https://u:canary@h".into()), token: "canary".to_owned().into() };
+        let text = serde_json::to_string(&shown).unwrap();
+        assert_eq!(text, r#"{"url":"***","token":"***"}"#);
+        assert_eq!("https://h".to_owned().as_url(), Some("https://h"));
+    }
+}
