@@ -33,6 +33,27 @@ pub struct ApiServerConfig {
     pub extra_args: Vec<String>,
     /// Folder for configuration, certificates and log; made if missing, never removed.
     pub dir: PathBuf,
+    /// Which release runs.
+    pub release: Release,
+}
+
+/// A release of kube-apiserver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Release {
+    /// The newest one: [`Server::KubeApiserver`].
+    #[default]
+    Newest,
+    /// 1.28: [`Server::KubeApiserver128`].
+    V1_28,
+}
+
+impl Release {
+    fn server(self) -> Server {
+        match self {
+            Self::Newest => Server::KubeApiserver,
+            Self::V1_28 => Server::KubeApiserver128,
+        }
+    }
 }
 
 /// A running kube-apiserver. Dropping it ends the process; its folder stays.
@@ -192,7 +213,7 @@ fn write_encryption(dir: &Path, yaml: &str) -> Result<()> {
 
 fn launch(config: &ApiServerConfig, port: u16) -> Result<Process> {
     let file = |flag: &str, name: &str| format!("--{flag}={}", config.dir.join(name).display());
-    let mut command = Command::new(Server::KubeApiserver.path()?);
+    let mut command = Command::new(config.release.server().path()?);
     command
         .current_dir(&config.dir)
         .arg(format!("--etcd-servers={}", config.etcd))

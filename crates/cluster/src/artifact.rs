@@ -23,6 +23,11 @@ pub enum Server {
     KubeApiserver,
     /// kubectl, through which every API call is made.
     Kubectl,
+    /// kube-apiserver 1.28, the last release with KMS v1 on by default; its clients send the socket's raw path as
+    /// `:authority`, and its KMS v2 takes `v2beta1` only.
+    KubeApiserver128,
+    /// A KMS client on grpc-go 1.58, whose `:authority` is the percent-encoded path, as in Kubernetes 1.29 to 1.31.
+    GrpcClient158,
     /// HashiCorp Vault, server and agent. Licence BUSL 1.1: run in tests, never linked or shipped.
     Vault,
 }
@@ -49,7 +54,15 @@ pub struct Binary {
 
 impl Server {
     /// All of them, quickest to build first.
-    pub const ALL: [Self; 5] = [Self::Etcd, Self::Kubectl, Self::KubeApiserver, Self::Vault, Self::Etcdctl];
+    pub const ALL: [Self; 7] = [
+        Self::Etcd,
+        Self::Kubectl,
+        Self::KubeApiserver,
+        Self::Vault,
+        Self::Etcdctl,
+        Self::GrpcClient158,
+        Self::KubeApiserver128,
+    ];
 
     /// The name of the binary.
     pub fn name(self) -> &'static str {
@@ -57,6 +70,8 @@ impl Server {
             Self::Etcd => "etcd",
             Self::Etcdctl => "etcdctl",
             Self::KubeApiserver => "kube-apiserver",
+            Self::KubeApiserver128 => "kube-apiserver-1.28",
+            Self::GrpcClient158 => "grpc-client-1.58",
             Self::Kubectl => "kubectl",
             Self::Vault => "vault",
         }
@@ -68,6 +83,8 @@ impl Server {
             Self::Etcd => "TROUSSEAU_ETCD",
             Self::Etcdctl => "TROUSSEAU_ETCDCTL",
             Self::KubeApiserver => "TROUSSEAU_KUBE_APISERVER",
+            Self::KubeApiserver128 => "TROUSSEAU_KUBE_APISERVER_1_28",
+            Self::GrpcClient158 => "TROUSSEAU_GRPC_CLIENT_1_58",
             Self::Kubectl => "TROUSSEAU_KUBECTL",
             Self::Vault => "TROUSSEAU_VAULT",
         }
@@ -98,7 +115,8 @@ impl Server {
     /// What a binary says about its version: the first line.
     pub fn version(self, binary: &Path) -> Result<String> {
         let args: &[&str] = match self {
-            Self::Etcd | Self::KubeApiserver => &["--version"],
+            Self::Etcd | Self::KubeApiserver | Self::KubeApiserver128 => &["--version"],
+            Self::GrpcClient158 => &["version"],
             Self::Kubectl => &["version", "--client"],
             Self::Etcdctl | Self::Vault => &["version"],
         };
@@ -135,6 +153,13 @@ impl Server {
         const KUBERNETES_VERSION: &str = "-ldflags=-s -w \
             -X k8s.io/component-base/version.gitVersion=v1.37.2 -X k8s.io/component-base/version.gitMajor=1 \
             -X k8s.io/component-base/version.gitMinor=37 -X k8s.io/component-base/version.gitTreeState=clean";
+        const KUBERNETES_1_28: &str = "-ldflags=-s -w \
+            -X k8s.io/component-base/version.gitVersion=v1.28.15 -X k8s.io/component-base/version.gitMajor=1 \
+            -X k8s.io/component-base/version.gitMinor=28 -X k8s.io/component-base/version.gitTreeState=clean";
+        let main_go = match self {
+            Self::GrpcClient158 => include_str!("../modules/grpc-client/main.go"),
+            _ => "",
+        };
         let (version, package, flags, (go_mod, go_sum)): (_, _, &'static [&'static str], _) = match self {
             Self::Etcd => (
                 "3.6.14",
@@ -151,6 +176,18 @@ impl Server {
             Self::KubeApiserver => {
                 ("1.37.2", "k8s.io/kubernetes/cmd/kube-apiserver", &[KUBERNETES_VERSION], KUBERNETES)
             }
+            Self::KubeApiserver128 => (
+                "1.28.15",
+                "k8s.io/kubernetes/cmd/kube-apiserver",
+                &[KUBERNETES_1_28],
+                (include_str!("../modules/kubernetes-1.28/go.mod"), include_str!("../modules/kubernetes-1.28/go.sum")),
+            ),
+            Self::GrpcClient158 => (
+                "1.58.3",
+                ".",
+                &[STRIP],
+                (include_str!("../modules/grpc-client/go.mod"), include_str!("../modules/grpc-client/go.sum")),
+            ),
             Self::Kubectl => ("1.37.2", "k8s.io/kubernetes/cmd/kubectl", &[KUBERNETES_VERSION], KUBERNETES),
             Self::Vault => (
                 "1.21.0",
@@ -159,7 +196,7 @@ impl Server {
                 (include_str!("../modules/vault/go.mod"), include_str!("../modules/vault/go.sum")),
             ),
         };
-        Module { name: self.name(), version, package, flags, go_mod, go_sum }
+        Module { name: self.name(), version, package, flags, go_mod, go_sum, main_go }
     }
 }
 

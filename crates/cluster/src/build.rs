@@ -21,13 +21,19 @@ pub(crate) struct Module {
     pub(crate) flags: &'static [&'static str],
     pub(crate) go_mod: &'static str,
     pub(crate) go_sum: &'static str,
+    /// The module's own program, if `package` is that.
+    pub(crate) main_go: &'static str,
 }
 
 impl Module {
     /// Name, version, and a hash over everything that decides about the binary.
     pub(crate) fn file_name(&self) -> String {
         let mut digest = Digest::new(&SHA256);
-        for part in [self.package, self.go_mod, self.go_sum].iter().chain(self.flags) {
+        for part in [self.package, self.go_mod, self.go_sum, self.main_go]
+            .iter()
+            .filter(|part| !part.is_empty())
+            .chain(self.flags)
+        {
             digest.update(part.as_bytes());
             digest.update(&[0]);
         }
@@ -44,6 +50,9 @@ pub(crate) fn go(module: &Module, folder: &Path) -> Result<PathBuf> {
     };
     fs::write(folder.join("go.mod"), module.go_mod).context("write go.mod")?;
     fs::write(folder.join("go.sum"), module.go_sum).context("write go.sum")?;
+    if !module.main_go.is_empty() {
+        fs::write(folder.join("main.go"), module.main_go).context("write main.go")?;
+    }
     let binary = folder.join("out");
     let mut command = Command::new(go);
     command

@@ -20,7 +20,7 @@ mod vault_agent;
 /// Bounded waiting.
 pub mod wait;
 
-pub use api_server::{ApiServer, ApiServerConfig, Readyz};
+pub use api_server::{ApiServer, ApiServerConfig, Readyz, Release};
 pub use artifact::{Binary, Origin, Server};
 pub use etcd::Etcd;
 pub use port::free_port;

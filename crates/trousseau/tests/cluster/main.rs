@@ -8,10 +8,11 @@
 )]
 
 mod client;
-mod kms_v1;
+
 mod observed;
 mod plugin;
 mod readme;
+mod releases;
 mod reload;
 mod restarts;
 mod reversed_start;
