@@ -4,6 +4,7 @@ mod config;
 mod demo;
 mod generate;
 mod keygen;
+mod providers;
 mod serve;
 
 use std::io::{self, IsTerminal as _};
@@ -31,6 +32,8 @@ enum Command {
     Keygen(keygen::Args),
     /// Look at a configuration file.
     Config(config::Args),
+    /// List the kinds of KMS that this binary has, with the fields of their sections.
+    Providers(providers::Args),
     /// Print completions for a shell.
     Completions(generate::Completions),
     /// Print the man page (troff): `trousseau man | man -l -`.
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Config(args) => config::run(&args),
+        Command::Providers(args) => providers::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man => generate::man(),
     };

@@ -61,6 +61,11 @@ pub(crate) fn feature_of(section: &str) -> Option<&'static str> {
     ALL.iter().find(|(name, _)| *name == section).map(|(_, feature)| *feature)
 }
 
+/// Section and feature of what this build lacks.
+pub(crate) fn lacking() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ALL.iter().copied().filter(|(name, _)| kind(name).is_none())
+}
+
 /// The kinds that this build has, as log and metrics print them.
 pub fn providers() -> String {
     KINDS.iter().map(|kind| kind.kind.name).collect::<Vec<_>>().join(",")

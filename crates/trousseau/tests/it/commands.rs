@@ -71,3 +71,31 @@ fn usage_errors_end_with_2() {
     }
     assert!(run(&["--version"]).status.success());
 }
+
+#[test]
+fn providers_lists_what_this_binary_has_with_every_field() {
+    let output = run(&["providers", "--output", "json"]);
+    let listed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let providers = listed["providers"].as_array().unwrap();
+    let vault = providers.iter().find(|provider| provider["section"] == "vault").unwrap();
+    assert_eq!((vault["name"].as_str(), vault["code"].as_u64()), (Some("vault"), Some(2)));
+    let field = |name: &str| {
+        let fields = vault["fields"].as_array().unwrap();
+        fields.iter().find(|field| field["field"] == name).unwrap_or_else(|| panic!("no {name} in {vault:#}")).clone()
+    };
+    let address = field("address");
+    assert_eq!((&address["flag"], &address["variables"][0]), (&"--vault-address".into(), &"VAULT_ADDR".into()));
+    assert_eq!(field("transit.key")["required"], true);
+    assert_eq!(field("transit.mount")["default"], "transit");
+    assert_eq!(field("identity")["form"], "`metadata` or `version`");
+    for provider in providers {
+        for field in provider["fields"].as_array().unwrap() {
+            assert_ne!(field["description"], "", "{}: {field} says nothing", provider["section"]);
+        }
+    }
+    let text = String::from_utf8(run(&["providers", "vault"]).stdout).unwrap();
+    assert!(text.contains("  transit.key (text; required; --transit-key)") && !text.contains("local:"), "{text}");
+    let unknown = run(&["providers", "vualt"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("no section `vualt`"), "{unknown:?}");
+}
