@@ -1,5 +1,6 @@
 //! The command line: one file per command, one exit code per kind of failure.
 
+mod bench;
 mod config;
 mod demo;
 mod generate;
@@ -34,6 +35,8 @@ enum Command {
     Config(config::Args),
     /// List the kinds of KMS that this binary has, with the fields of their sections.
     Providers(providers::Args),
+    /// Put load on any KMS plugin's socket, and measure.
+    Bench(bench::Args),
     /// Print completions for a shell.
     Completions(generate::Completions),
     /// Print the man page (troff): `trousseau man | man -l -`.
@@ -73,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Keygen(args) => keygen::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Providers(args) => providers::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man => generate::man(),
     };

@@ -1,5 +1,6 @@
 //! The parts of the `trousseau` program: configuration, wiring, and its commands.
 
+pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod daemon;

@@ -8,6 +8,7 @@
 )]
 
 mod bad_input;
+mod bench;
 mod commands;
 mod lying_vault;
 mod process;

@@ -28,7 +28,7 @@ pub(crate) fn run(args: &[&str]) -> Output {
     child.wait_with_output().unwrap()
 }
 
-fn command(args: &[&str]) -> Command {
+pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_trousseau"));
     command.args(args).stdin(Stdio::null());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("VAULT_")) {
