@@ -21,3 +21,4 @@ mod rotation;
 mod seeds_flow;
 mod stored;
 mod trouble;
+mod upstream;

@@ -7,7 +7,7 @@ use trousseau_cluster::wait;
 use crate::rig::Rig;
 
 #[test]
-fn the_key_id_hash_is_the_one_in_kubernetes_metrics() {
+fn test_kms_v2_provider_metrics_the_key_id_hash_is_the_one_in_kubernetes_metrics() {
     let mut rig = Rig::start();
     rig.create_secret("one", "x").unwrap();
     let (_, page) = rig.plugin.page("/metrics");

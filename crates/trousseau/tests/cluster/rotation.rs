@@ -10,7 +10,7 @@ use trousseau_record::Stored;
 use crate::rig::{KEY, Rig};
 
 #[test]
-fn a_rotation_is_promoted_after_the_delay_and_once() {
+fn test_kms_v2_provider_key_id_staleness_a_rotation_is_promoted_after_the_delay_and_once() {
     let rig = Rig::start();
     rig.create_secret("old", "kept").unwrap();
     let before = rig.key_id();
@@ -47,7 +47,7 @@ fn a_rotation_is_promoted_after_the_delay_and_once() {
 }
 
 #[test]
-fn old_records_stay_readable_after_a_rotation_and_a_restart() {
+fn test_kms_v2_feature_flag_old_records_stay_readable_after_a_rotation_and_a_restart() {
     let mut rig = Rig::start();
     rig.create_secret("old", "kept").unwrap();
     for _ in 0..3 {
@@ -60,7 +60,7 @@ fn old_records_stay_readable_after_a_rotation_and_a_restart() {
 }
 
 #[test]
-fn a_thousand_secrets_cost_no_encrypt_and_leave_one_seed() {
+fn test_kms_v2_provider_dek_source_reuse_a_thousand_secrets_leave_one_seed() {
     let rig = Rig::start();
     let encrypts = "trousseau_rpcs_total{api=\"v2\",operation=\"Encrypt\",code=\"OK\"}";
     assert_eq!(rig.plugin.metric(encrypts), 1.0, "the one at the API server's start");

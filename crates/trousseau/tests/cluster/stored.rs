@@ -5,7 +5,7 @@ use trousseau_record::{SourceType, Stored, open};
 use crate::rig::{PROVIDER, Rig, secret_path};
 
 #[test]
-fn a_secret_and_a_config_map_lie_in_etcd_encrypted_and_come_back() {
+fn test_kms_v2_provider_a_secret_and_a_config_map_lie_in_etcd_encrypted_and_come_back() {
     let rig = Rig::start();
     let value = "correct-horse-battery-staple";
     rig.create_secret("database", value).unwrap();
