@@ -31,9 +31,11 @@
 
 #![expect(clippy::panic, clippy::expect_used, reason = "a case fails by panicking, as tests do")]
 
+mod another;
 mod bench;
 mod binding;
 mod concurrency;
+mod errors;
 mod identity;
 mod replaced;
 mod round_trip;
@@ -57,6 +59,10 @@ pub enum Capability {
     Numbers,
     /// [`Subject::rotate`].
     Rotate,
+    /// `observe` lists every version that still opens, and not the newest one alone.
+    Lists,
+    /// [`Subject::another`].
+    Another,
     /// [`Subject::replace`].
     Replace,
     /// [`Subject::delete`].
@@ -75,6 +81,11 @@ pub trait Subject: Send + Sync + 'static {
 
     /// A provider on the key as it is now, new at each call: what another node, or the next process, has.
     async fn provider(&self) -> Arc<dyn Provider>;
+
+    /// A provider on another key in the same KMS, new at each call.
+    async fn another(&self) -> Arc<dyn Provider> {
+        panic!("the fixture says that there is another key");
+    }
 
     /// Makes the next version.
     async fn rotate(&self) {
@@ -139,41 +150,57 @@ pub fn cases() -> Vec<Case> {
     cases![
         round_trip {
             a_seed [], one_byte [], ping [], sixteen_bytes [], sixty_four_bytes [], two_hundred_and_fifty_six_bytes [],
-            bytes_that_are_no_text [], twice_from_one_wrap [], by_a_peer [], without_aad [], with_long_aad [Aad],
-            equal_plaintexts_have_distinct_wraps [], a_wrap_fits_beside_its_header [], a_wrap_hides_its_plaintext [],
-            the_version_used_is_the_one_named [Numbers], nobody_is_named_who_did_not_open [],
+            every_length_to_48 [], bytes_that_are_no_text [], nothing_is_kept_or_refused [],
+            four_kilobytes_are_kept_or_refused [], twice_from_one_wrap [], by_a_peer [], by_a_probe [],
+            on_the_active_node [], without_aad [], with_empty_aad [Aad], with_long_aad [Aad],
+            with_aad_of_every_byte [Aad], equal_plaintexts_have_distinct_wraps [], a_wrap_fits_beside_its_header [],
+            a_wrap_hides_its_plaintext [], the_version_used_is_the_one_named [Numbers],
+            nobody_is_named_who_did_not_open [],
         }
         binding {
             other_aad_is_refused [Aad], missing_aad_is_refused [Aad], aad_out_of_nowhere_is_refused [Aad],
-            shorter_aad_is_refused [Aad], longer_aad_is_refused [Aad], the_last_byte_of_aad_counts [Aad],
+            empty_aad_for_some_is_refused [Aad], shorter_aad_is_refused [Aad], longer_aad_is_refused [Aad],
+            the_first_byte_of_aad_counts [Aad], the_last_byte_of_aad_counts [Aad], the_order_of_aad_counts [Aad],
         }
         tampering {
-            first_byte [], last_byte [], middle_byte [], all_over [], cut_by_one [], cut_in_half [], one_byte_left [],
-            nothing_left [], a_byte_more [], random_bytes [], two_wraps_spliced [], good_wraps_open_afterwards [],
+            first_byte [], last_byte [], middle_byte [], all_over [], every_byte [], cut_by_one [], cut_in_half [],
+            one_byte_left [], nothing_left [], a_byte_more [], a_byte_before [], twice_in_a_row [], random_bytes [],
+            two_wraps_spliced [], good_wraps_open_afterwards [],
+        }
+        errors {
+            a_bad_wrap_says_nothing_of_the_kms [], a_bad_version_says_nothing_of_the_kms [], texts_are_one_line [],
         }
         versions {
-            one_to_begin_with [], the_list_is_stable [], the_newest_listed_encrypts [],
+            one_to_begin_with [], the_list_is_stable [], each_is_listed_once [], the_newest_listed_encrypts [],
             wrap_under_an_unknown_one_is_refused [Numbers], unwrap_under_an_unknown_one_is_too_new [Numbers],
             the_highest_number_is_too_new [Numbers], zero_is_refused [Numbers], a_name_for_a_number_is_refused [Numbers],
-            rotation_keeps_the_old_one_readable [Rotate], rotation_lists_in_order [Rotate],
+            rotation_keeps_the_old_one_readable [Rotate], rotation_lists_in_order [Rotate Lists],
             rotation_is_seen_by_a_running_provider [Rotate], the_old_one_still_encrypts_when_named [Rotate Numbers],
-            one_does_not_open_as_another [Rotate Numbers], ten_rotations_are_no_obstacle_to_a_new_node [Rotate],
+            one_does_not_open_as_another [Rotate Numbers],
+            ten_rotations_are_no_obstacle_to_a_new_node [Rotate], ten_rotations_are_listed [Rotate Lists],
             below_min_encryption_nothing_is_wrapped [Rotate Numbers MinEncryption],
             below_min_encryption_everything_opens [Rotate Numbers MinEncryption],
             below_min_decryption_is_too_old [Rotate Numbers MinDecryption],
         }
         identity {
-            describe_is_stable [], the_kind_is_well_formed [], presence_shows_the_key [],
-            key_id_is_equal_on_peers [], key_id_outlives_rotation [Rotate], every_version_has_its_own_key_id [Rotate],
+            describe_is_stable [], describe_outlives_rotation [Rotate], the_kind_is_well_formed [],
+            presence_shows_the_key [], key_id_is_equal_on_peers [], rotation_changes_the_key_id [Rotate],
+            key_id_outlives_rotation [Rotate Lists], every_version_has_its_own_key_id [Rotate Lists],
+        }
+        another {
+            it_has_another_key_id [Another], it_opens_nothing_of_ours [Another], we_open_nothing_of_it [Another],
         }
         replaced {
-            a_deleted_key_is_gone [Delete],
+            a_deleted_key_is_gone [Delete], a_deleted_key_is_gone_for_a_new_node [Delete],
+            presence_never_makes_a_key [Delete],
             a_probe_finds_a_replaced_key [Replace], a_new_node_refuses_what_the_key_before_wrapped [Replace],
             a_replaced_key_has_another_key_id [Replace], after_rotations_a_replaced_key_refuses_too [Replace Rotate],
         }
         concurrency {
-            sixty_four_at_once [], wraps_stay_distinct_under_load [], dropped_calls_leave_nothing_behind [],
-            a_deadline_that_is_past_ends_soon [], readers_do_not_mind_a_rotation [Rotate],
+            sixty_four_at_once [], wraps_stay_distinct_under_load [], peers_open_each_others_at_once [],
+            probes_and_calls_at_once [], dropped_calls_leave_nothing_behind [], dropped_probes_leave_nothing_behind [],
+            dropped_under_load_leaves_nothing_behind [], a_deadline_that_is_past_ends_soon [],
+            a_probe_whose_time_is_up_ends_soon [], readers_do_not_mind_a_rotation [Rotate],
         }
         secrecy {
             errors_do_not_show_what_is_wrapped [], answers_do_not_show_what_is_wrapped [],

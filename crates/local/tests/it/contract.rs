@@ -11,26 +11,32 @@ use crate::keygen::{ADD, NEW, folder};
 
 struct File {
     path: PathBuf,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl File {
     fn new() -> Self {
         let (folder, path) = folder();
         keygen(&path, &NEW).unwrap();
-        Self { path, _folder: folder }
+        Self { path, folder }
     }
 }
 
 #[async_trait]
 impl Subject for File {
     fn capabilities(&self) -> &[Capability] {
-        use Capability::{Aad, Delete, MinDecryption, Numbers, Replace, Rotate};
-        &[Aad, Numbers, Rotate, Replace, Delete, MinDecryption]
+        use Capability::{Aad, Another, Delete, Lists, MinDecryption, Numbers, Replace, Rotate};
+        &[Aad, Another, Numbers, Rotate, Lists, Replace, Delete, MinDecryption]
     }
 
     async fn provider(&self) -> Arc<dyn Provider> {
         Arc::new(Config { file: Some(self.path.clone()), credential: None }.build(None).unwrap())
+    }
+
+    async fn another(&self) -> Arc<dyn Provider> {
+        let path = self.folder.path().join("another.key");
+        keygen(&path, &NEW).unwrap();
+        Arc::new(Config { file: Some(path), credential: None }.build(None).unwrap())
     }
 
     async fn rotate(&self) {

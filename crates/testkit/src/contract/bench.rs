@@ -32,8 +32,11 @@ pub(super) fn seed() -> Secret {
 
 impl Bench {
     pub(super) async fn new(subject: &Arc<dyn Subject>) -> Self {
+        Self::of(subject, subject.provider().await).await
+    }
+
+    pub(super) async fn of(subject: &Arc<dyn Subject>, key: Arc<dyn Provider>) -> Self {
         let aad = subject.capabilities().contains(&Capability::Aad).then_some(AAD);
-        let key = subject.provider().await;
         let mut bench = Self { key, version: KeyVersion::Number(1), aad };
         bench.version = bench.newest().await;
         bench

@@ -42,3 +42,16 @@ pub(super) async fn the_last_byte_of_aad_counts(subject: Arc<dyn Subject>) {
     opened[299] = 2;
     refused(&subject, Some(&made), Some(&opened)).await;
 }
+
+pub(super) async fn the_first_byte_of_aad_counts(subject: Arc<dyn Subject>) {
+    refused(&subject, Some(b"\xFETrousseau"), Some(b"\xFFTrousseau")).await;
+}
+
+pub(super) async fn empty_aad_for_some_is_refused(subject: Arc<dyn Subject>) {
+    refused(&subject, Some(b"prod-eu-1"), Some(b"")).await;
+}
+
+/// A KMS that adds its bytes up would not tell these two apart.
+pub(super) async fn the_order_of_aad_counts(subject: Arc<dyn Subject>) {
+    refused(&subject, Some(b"ab"), Some(b"ba")).await;
+}

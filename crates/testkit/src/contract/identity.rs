@@ -48,3 +48,18 @@ pub(super) async fn every_version_has_its_own_key_id(subject: Arc<dyn Subject>) 
     let ids = Bench::new(&subject).await.key_ids().await;
     assert_eq!(ids.iter().map(|id| id.as_str()).collect::<HashSet<_>>().len(), 4);
 }
+
+pub(super) async fn describe_outlives_rotation(subject: Arc<dyn Subject>) {
+    let bench = Bench::new(&subject).await;
+    let before = bench.key.describe().clone();
+    subject.rotate().await;
+    assert_eq!(*Bench::new(&subject).await.key.describe(), before);
+    assert_eq!(*bench.key.describe(), before);
+}
+
+pub(super) async fn rotation_changes_the_key_id(subject: Arc<dyn Subject>) {
+    let before = Bench::new(&subject).await.key_ids().await;
+    subject.rotate().await;
+    let after = Bench::new(&subject).await.key_ids().await;
+    assert!(after.last().is_some_and(|id| !before.contains(id)), "the new version has an id that was there before");
+}

@@ -55,3 +55,27 @@ pub(super) async fn after_rotations_a_replaced_key_refuses_too(subject: Arc<dyn 
     let bench = Bench::new(&subject).await;
     old_wrap_is_refused(&subject, &bench).await;
 }
+
+pub(super) async fn a_deleted_key_is_gone_for_a_new_node(subject: Arc<dyn Subject>) {
+    // Made while the key is there: some can't be made without it (a key file).
+    let node = subject.provider().await;
+    subject.delete().await;
+    let presence = node.presence(&probe()).await.expect_err("the key is deleted");
+    assert_eq!(presence.kind(), ErrorKind::Gone, "{}", presence.chain());
+}
+
+/// Not by asking for it, nor by opening what it wrapped: a probe does both before it wraps anything.
+pub(super) async fn presence_never_makes_a_key(subject: Arc<dyn Subject>) {
+    let bench = Bench::new(&subject).await;
+    let wrapped = bench.wrap().await;
+    subject.delete().await;
+    for _ in 0..3 {
+        let opened = bench.key.unwrap(&wrapped.version, &wrapped.bytes, bench.aad, &probe()).await;
+        if let Err(error) = opened {
+            assert_ne!(error.kind(), ErrorKind::Unauthentic, "a key that is gone says nothing of a wrap");
+        }
+        let presence = bench.key.presence(&probe()).await.expect_err("the key is deleted, and nobody made it anew");
+        assert_eq!(presence.kind(), ErrorKind::Gone, "{}", presence.chain());
+        bench.key.observe(&probe()).await.expect_err("the key is deleted, and nobody made it anew");
+    }
+}

@@ -88,3 +88,22 @@ pub(super) async fn good_wraps_open_afterwards(subject: Arc<dyn Subject>) {
     }
     bench.opens(&good).await;
 }
+
+/// Whatever a byte is for: length, version, nonce, tag.
+pub(super) async fn every_byte(subject: Arc<dyn Subject>) {
+    let bench = Bench::new(&subject).await;
+    let wrapped = bench.wrap().await;
+    for at in 0..wrapped.bytes.len() {
+        let mut bad = wrapped.clone();
+        bad.bytes[at] ^= 1;
+        bench.refuses(&bad, bench.aad).await;
+    }
+}
+
+pub(super) async fn a_byte_before(subject: Arc<dyn Subject>) {
+    refused(&subject, |bytes| bytes.insert(0, 0)).await;
+}
+
+pub(super) async fn twice_in_a_row(subject: Arc<dyn Subject>) {
+    refused(&subject, |bytes| *bytes = bytes.repeat(2)).await;
+}

@@ -125,7 +125,6 @@ pub(super) async fn ten_rotations_are_no_obstacle_to_a_new_node(subject: Arc<dyn
         subject.rotate().await;
     }
     let bench = Bench::new(&subject).await;
-    assert_eq!(bench.observe().await.versions.len(), 11);
     bench.opens(&wrapped).await;
     bench.opens(&bench.wrap().await).await;
 }
@@ -156,4 +155,22 @@ pub(super) async fn below_min_decryption_is_too_old(subject: Arc<dyn Subject>) {
     assert_eq!(new.observe().await.versions.len(), 1);
     let refused = new.try_open(&wrapped, new.aad).await.expect_err("it is below what may be opened");
     assert_eq!(refused.kind(), ErrorKind::TooOld);
+}
+
+pub(super) async fn ten_rotations_are_listed(subject: Arc<dyn Subject>) {
+    for _ in 0..10 {
+        subject.rotate().await;
+    }
+    assert_eq!(Bench::new(&subject).await.observe().await.versions.len(), 11);
+}
+
+pub(super) async fn each_is_listed_once(subject: Arc<dyn Subject>) {
+    let versions = Bench::new(&subject).await.observe().await.versions;
+    let distinct: HashSet<_> = versions.iter().map(|info| info.version.clone()).collect();
+    assert_eq!(distinct.len(), versions.len());
+    let fits = |version: &KeyVersion| match version {
+        KeyVersion::Number(number) => *number > 0,
+        KeyVersion::Name(name) => (1..=255).contains(&name.len()),
+    };
+    assert!(distinct.iter().all(fits), "a version of {distinct:?} has no place in a header");
 }

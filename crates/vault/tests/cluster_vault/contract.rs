@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::time::sleep;
 use trousseau_core::Provider;
 use trousseau_testkit::contract::{Capability, Subject, check_all};
-use trousseau_vault::{Config, IdentitySource};
+use trousseau_vault::{Config, IdentitySource, Transit};
 
 use super::{Fixture, built};
 
@@ -28,6 +28,13 @@ impl Subject for TransitKey {
 
     async fn provider(&self) -> Arc<dyn Provider> {
         Arc::new(built(&self.config))
+    }
+
+    async fn another(&self) -> Arc<dyn Provider> {
+        let key = format!("{}-another", self.config.transit.key);
+        self.fixture.vault.create_key("transit", &key, self.kind).unwrap();
+        let transit = Transit { key, ..self.config.transit.clone() };
+        Arc::new(built(&Config { transit, ..self.config.clone() }))
     }
 
     async fn rotate(&self) {
@@ -82,17 +89,17 @@ const WITH_READ: &str = r#"
     path "transit/decrypt/+" { capabilities = ["update"] }
     path "transit/keys/+" { capabilities = ["read"] }"#;
 
-use Capability::{Aad, Delete, MinDecryption, MinEncryption, Numbers, Replace, Rotate};
+use Capability::{Aad, Another, Delete, Lists, MinDecryption, MinEncryption, Numbers, Replace, Rotate};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn aes256_gcm96_keeps_to_the_contract() {
-    let all = &[Aad, Numbers, Rotate, Replace, Delete, MinEncryption, MinDecryption];
+    let all = &[Aad, Another, Numbers, Rotate, Lists, Replace, Delete, MinEncryption, MinDecryption];
     check("aes256-gcm96", IdentitySource::Metadata, WITH_READ, all).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn chacha20_poly1305_keeps_to_the_contract() {
-    let all = &[Aad, Numbers, Rotate, Replace, Delete, MinEncryption, MinDecryption];
+    let all = &[Aad, Another, Numbers, Rotate, Lists, Replace, Delete, MinEncryption, MinDecryption];
     check("chacha20-poly1305", IdentitySource::Metadata, WITH_READ, all).await;
 }
 
@@ -101,5 +108,5 @@ async fn chacha20_poly1305_keeps_to_the_contract() {
 /// before anything is observed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn version_identity_keeps_to_the_contract() {
-    check("aes256-gcm96", IdentitySource::Version, NARROW, &[Aad, Numbers, Rotate]).await;
+    check("aes256-gcm96", IdentitySource::Version, NARROW, &[Aad, Another, Numbers, Rotate, Lists]).await;
 }

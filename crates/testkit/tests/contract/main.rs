@@ -1,7 +1,12 @@
 //! The contract suite holds for the fake, and catches providers that don't keep to it.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod flaw;
+mod flawed;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use trousseau_core::Provider;
@@ -9,14 +14,19 @@ use trousseau_core::events::Operation;
 use trousseau_testkit::contract::{Capability, Subject, cases, check_all};
 use trousseau_testkit::fake::{FakeProvider, Fault, Habits};
 
+use flaw::{FLAWS, Flaw};
+use flawed::{Flawed, Shared};
+
 struct Fake {
     kms: Arc<FakeProvider>,
     now: AtomicU64,
     capabilities: Vec<Capability>,
 }
 
-const ALL: [Capability; 7] = [
+const ALL: [Capability; 9] = [
     Capability::Aad,
+    Capability::Lists,
+    Capability::Another,
     Capability::Numbers,
     Capability::Rotate,
     Capability::Replace,
@@ -48,6 +58,10 @@ impl Subject for Fake {
         self.kms.clone()
     }
 
+    async fn another(&self) -> Arc<dyn Provider> {
+        Arc::new(FakeProvider::named("another", 1_000))
+    }
+
     async fn rotate(&self) {
         self.kms.rotate(self.later());
     }
@@ -71,7 +85,7 @@ impl Subject for Fake {
 
 #[tokio::test]
 async fn the_fake_keeps_to_the_contract() {
-    assert!(cases().len() >= 40);
+    assert!(cases().len() >= 90, "{} cases", cases().len());
     check_all(|| async { Arc::new(Fake::new(Habits::default())) as Arc<dyn Subject> }).await;
 }
 
@@ -105,4 +119,88 @@ async fn lies_are_noticed() {
     ] {
         assert!(notices(name, operation, fault).await, "{name} did not notice {fault:?}");
     }
+}
+
+/// A key whose every provider has one flaw.
+struct Bad {
+    fake: Fake,
+    shared: Arc<Shared>,
+    nodes: AtomicU32,
+}
+
+impl Bad {
+    fn new(flaw: Flaw) -> Self {
+        let fake = Fake::new(Habits::default());
+        let shared = Arc::new(Shared::new(fake.kms.clone(), flaw));
+        Self { fake, shared, nodes: AtomicU32::new(0) }
+    }
+
+    fn node(&self) -> Arc<dyn Provider> {
+        let number = self.nodes.fetch_add(1, Ordering::SeqCst);
+        Arc::new(Flawed::new(self.shared.clone(), &self.fake.kms, number))
+    }
+}
+
+#[async_trait]
+impl Subject for Bad {
+    fn capabilities(&self) -> &[Capability] {
+        &ALL
+    }
+
+    async fn provider(&self) -> Arc<dyn Provider> {
+        self.node()
+    }
+
+    /// The flaw of `another` is that it is the same key.
+    async fn another(&self) -> Arc<dyn Provider> {
+        self.node()
+    }
+
+    async fn rotate(&self) {
+        self.fake.rotate().await;
+    }
+
+    async fn replace(&self) {
+        self.shared.replaced.store(true, Ordering::SeqCst);
+        self.fake.replace().await;
+    }
+
+    async fn delete(&self) {
+        self.fake.delete().await;
+    }
+
+    async fn min_encryption(&self, version: u32) {
+        self.fake.min_encryption(version).await;
+    }
+
+    async fn min_decryption(&self, version: u32) {
+        self.fake.min_decryption(version).await;
+    }
+}
+
+/// The names of the cases that a flaw fails.
+async fn failing(flaw: Flaw) -> Vec<&'static str> {
+    let mut failing = Vec::new();
+    for case in cases() {
+        let bad: Arc<dyn Subject> = Arc::new(Bad::new(flaw));
+        if tokio::spawn(async move { case.run(bad).await }).await.is_err() {
+            failing.push(case.name);
+        }
+    }
+    failing
+}
+
+/// Every case fails on some flaw, and every flaw is found by some case. Time stands still, so a wait costs nothing.
+#[tokio::test(start_paused = true)]
+async fn every_case_can_fail() {
+    let of_another =
+        cases().iter().map(|case| case.name).filter(|name| name.starts_with("another::")).collect::<Vec<_>>();
+    assert_eq!(failing(Flaw::None).await, of_another, "without a flaw");
+    let mut blunt: Vec<_> = cases().iter().map(|case| case.name).collect();
+    for flaw in FLAWS {
+        let found = failing(*flaw).await;
+        assert!(found.len() > of_another.len(), "no case noticed {flaw:?}");
+        blunt.retain(|name| !found.contains(name));
+    }
+    assert_eq!(blunt, [""; 0], "these cases notice nothing");
 }
