@@ -1,6 +1,7 @@
 //! Development tasks: `cargo xtask <command>`.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -8,6 +9,7 @@ mod cargo;
 mod check;
 mod image;
 mod servers;
+mod soak;
 mod test;
 
 /// Development tasks of Trousseau.
@@ -35,6 +37,11 @@ enum Task {
         /// Leave out the tests that start real servers.
         #[arg(long)]
         fast: bool,
+        /// Only what could go on for ever, for so long: random trouble on a real cluster, after a tenth of that for
+        /// each fuzz test.
+        #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "10m", conflicts_with = "fast",
+            value_parser = humantime::parse_duration)]
+        soak: Option<Duration>,
     },
 }
 
@@ -43,7 +50,8 @@ fn main() -> ExitCode {
         Task::Check => check::run(),
         Task::Image { twice } => image::run(twice),
         Task::Servers => servers::run(),
-        Task::Test { fast } => Ok(test::run(fast)),
+        Task::Test { soak: Some(length), .. } => Ok(soak::run(length)),
+        Task::Test { fast, soak: None } => Ok(test::run(fast)),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

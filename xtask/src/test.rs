@@ -41,7 +41,7 @@ fn run_all(fast: bool, tally: &mut Tally) -> Result<()> {
 
 /// What has been run. One target left out counts as one skipped.
 #[derive(Debug, Default, PartialEq)]
-struct Tally {
+pub(crate) struct Tally {
     passed: u32,
     failed: u32,
     ignored: u32,
@@ -51,7 +51,7 @@ struct Tally {
 
 impl Tally {
     /// Runs `cargo test`, shows its output, and counts.
-    fn run(&mut self, command: &mut Command) -> Result<()> {
+    pub(crate) fn run(&mut self, command: &mut Command) -> Result<()> {
         let mut child = command.stdout(Stdio::piped()).spawn().context("cargo cannot be started")?;
         let before = self.failed;
         for line in BufReader::new(child.stdout.take().context("cargo test has no stdout")?).split(b'\n') {
@@ -84,12 +84,19 @@ impl Tally {
         }
     }
 
-    fn fail(&mut self, what: &str) {
+    /// How many tests were run so far.
+    pub(crate) fn count_run(&self) -> u32 {
+        self.passed + self.failed
+    }
+
+    /// Counts as a failure what has no name of a test.
+    pub(crate) fn fail(&mut self, what: &str) {
         self.failed += 1;
         self.failures.push(what.to_owned());
     }
 
-    fn conclude(&self) -> ExitCode {
+    /// Prints the result; its last line counts.
+    pub(crate) fn conclude(&self) -> ExitCode {
         for failure in &self.failures {
             println!("failed: {failure}");
         }
@@ -122,7 +129,7 @@ fn compile(cluster: &[String], others: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn select(targets: &[String]) -> impl Iterator<Item = &str> {
+pub(crate) fn select(targets: &[String]) -> impl Iterator<Item = &str> {
     targets.iter().flat_map(|target| ["--test", target])
 }
 

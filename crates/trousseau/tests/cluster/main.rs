@@ -19,6 +19,7 @@ mod reversed_start;
 mod rig;
 mod rotation;
 mod seeds_flow;
+mod soak;
 mod stored;
 mod trouble;
 mod upstream;
