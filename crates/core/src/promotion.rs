@@ -77,6 +77,9 @@ impl Promotion {
 }
 
 fn may_encrypt(info: &VersionInfo, min: Option<u32>) -> bool {
+    if info.active_from == Some(VersionInfo::NEVER) {
+        return false;
+    }
     match (min, info.version.number()) {
         (Some(min), Some(number)) => number >= min,
         _ => true,
@@ -87,7 +90,7 @@ fn may_encrypt(info: &VersionInfo, min: Option<u32>) -> bool {
 mod tests {
     use super::{Promotion, PromotionRule};
     use crate::provider::{Observation, VersionInfo};
-    use crate::version::KeyVersion::Number;
+    use crate::version::KeyVersion::{Name, Number};
 
     fn listed(versions: &[(u32, Option<u64>)]) -> Observation {
         let info =
@@ -131,6 +134,41 @@ mod tests {
     fn a_version_no_longer_listed_is_left_at_once() {
         let seen = listed(&[(3, Some(5000))]);
         assert_eq!(choose(&seen, Some(2), 5001), Some(3), "min_decryption_version was raised above the active one");
+    }
+
+    /// Azure: named versions, listed by the time when they were made; an expired one opens and may not wrap.
+    fn named(versions: &[(&str, u64, bool)]) -> Observation {
+        let info = |&(name, created, writes): &(&str, u64, bool)| VersionInfo {
+            version: Name(name.to_owned()),
+            created: Some(created),
+            active_from: (!writes).then_some(VersionInfo::NEVER),
+            material: None,
+        };
+        Observation { versions: versions.iter().map(info).collect(), ..Observation::default() }
+    }
+
+    fn choose_named(seen: &Observation, current: Option<&str>, now: u64) -> Option<String> {
+        let current = current.map(|name| Name(name.to_owned()));
+        Some(Promotion::new(PromotionRule::default()).choose(seen, current.as_ref(), now, true)?.version.to_string())
+    }
+
+    #[test]
+    fn named_versions_are_promoted_by_their_time_whatever_they_are_called() {
+        let seen = named(&[("f0", 1000, true), ("0a", 2000, true)]);
+        assert_eq!(choose_named(&seen, None, 2179).as_deref(), Some("f0"));
+        assert_eq!(choose_named(&seen, Some("f0"), 2179).as_deref(), Some("f0"));
+        assert_eq!(choose_named(&seen, Some("f0"), 2180).as_deref(), Some("0a"));
+        assert_eq!(choose_named(&seen, Some("0a"), 2001).as_deref(), Some("0a"), "a clock set back changes nothing");
+    }
+
+    #[test]
+    fn a_version_that_only_reads_never_writes() {
+        let expired_first = named(&[("a", 1000, false), ("b", 2000, true)]);
+        assert_eq!(choose_named(&expired_first, None, 2001).as_deref(), Some("b"), "not even while `b` is young");
+        assert_eq!(choose_named(&expired_first, Some("a"), 2001).as_deref(), Some("b"), "it is left at once");
+        let expired_last = named(&[("a", 1000, true), ("b", 2000, false)]);
+        assert_eq!(choose_named(&expired_last, Some("b"), 9000).as_deref(), Some("a"), "also for a lower one");
+        assert_eq!(choose_named(&named(&[("a", 1000, false)]), Some("a"), 9000), None);
     }
 
     #[test]

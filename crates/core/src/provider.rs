@@ -123,10 +123,17 @@ pub struct VersionInfo {
     pub version: KeyVersion,
     /// When it was made, in whole Unix seconds by the KMS; `None` where the KMS doesn't tell or may not be asked.
     pub created: Option<u64>,
-    /// From when on it may write, in whole Unix seconds, where the key itself says so (a local key file).
+    /// From when on it may write, in whole Unix seconds, where the key itself says so (a local key file);
+    /// [`NEVER`](Self::NEVER) for one that only reads.
     pub active_from: Option<u64>,
     /// A public fingerprint of the material, where that is part of the identity.
     pub material: Option<String>,
+}
+
+impl VersionInfo {
+    /// As [`active_from`](Self::active_from): it opens what it wrapped, and may wrap nothing now (expired, not valid
+    /// yet, for decryption only).
+    pub const NEVER: u64 = u64::MAX;
 }
 
 /// What a KMS says of a key at one moment.
