@@ -5,11 +5,9 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use trousseau_core::{ErrorKind, ProviderError};
+use trousseau_http::quote;
 
 use crate::wire;
-
-/// The longest text of a server that is repeated, in bytes.
-const MAX_TEXT: usize = 300;
 
 /// An answer with an error status, and what its error text needs.
 pub(crate) struct Answered<'a> {
@@ -97,7 +95,7 @@ pub(crate) fn error(answered: &Answered<'_>) -> ProviderError {
     let said = match &reason {
         Some(text) if text.is_empty() => String::new(),
         Some(text) if (answered.repeats)(text) => ": (its text repeats the request and is left out)".to_owned(),
-        Some(text) => format!(": {}", clean(text)),
+        Some(text) => format!(": {}", quote(text)),
         None => ": (not in Vault's words)".to_owned(),
     };
     let text = format!("{} answered {}{said}; {remedy}", answered.url, answered.status);
@@ -114,12 +112,6 @@ pub(crate) fn refuses_forwarding(body: &[u8]) -> bool {
     said(body, "forwarding via header")
 }
 
-/// Whether two texts share a piece long enough to be part of a secret in base64.
-pub(crate) fn share(text: &str, body: &[u8]) -> bool {
-    const PIECE: usize = 16;
-    text.as_bytes().windows(PIECE).any(|piece| body.windows(PIECE).any(|other| other == piece))
-}
-
 fn said(body: &[u8], what: &str) -> bool {
     wire::errors(body).is_some_and(|texts| texts.iter().any(|text| text.contains(what)))
 }
@@ -129,7 +121,7 @@ fn by_status(answered: &Answered<'_>, reason: Option<&str>) -> (ErrorKind, Cow<'
     let (kind, remedy) = match answered.status {
         300..400 => {
             let to = answered.location.filter(|location| !(answered.repeats)(location));
-            let to = to.map(|location| format!(" to {}", clean(location))).unwrap_or_default();
+            let to = to.map(|location| format!(" to {}", quote(location))).unwrap_or_default();
             let remedy = format!(
                 "the node is a standby that redirects{to} instead of forwarding, and redirects are not followed; address \
                  the active node, or a load balancer that finds it"
@@ -172,48 +164,5 @@ fn denied(answered: &Answered<'_>, reason: Option<&str>) -> String {
         Purpose::ReadKey => format!("{add}, or set `identity: version`"),
         Purpose::Encrypt => format!("{add}; or the key does not exist: Vault answers the same then"),
         Purpose::Decrypt | Purpose::Other => add,
-    }
-}
-
-/// A server's text fit for an error and a log: one line, no control characters, not too long.
-fn clean(text: &str) -> String {
-    let mut line = String::new();
-    for word in text.split_whitespace() {
-        let separator = if line.is_empty() { "" } else { " " };
-        let word: String = word.chars().flat_map(escaped).collect();
-        if line.len() + separator.len() + word.len() > MAX_TEXT {
-            let room = MAX_TEXT.saturating_sub(line.len() + separator.len());
-            let cut = word.char_indices().map(|(at, _)| at).take_while(|at| *at <= room).last().unwrap_or(0);
-            return format!("{line}{separator}{}...", &word[..cut]);
-        }
-        line.push_str(separator);
-        line.push_str(&word);
-    }
-    line
-}
-
-fn escaped(letter: char) -> impl Iterator<Item = char> {
-    let plain = !letter.is_control();
-    plain.then_some(letter).into_iter().chain((!plain).then(|| letter.escape_default()).into_iter().flatten())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{clean, share};
-
-    #[test]
-    fn a_servers_text_becomes_one_bounded_line() {
-        assert_eq!(clean("1 error occurred:\n\t* permission denied\n\n"), "1 error occurred: * permission denied");
-        assert_eq!(clean("a\u{1b}[31mb\0"), "a\\u{1b}[31mb\\u{0}");
-        let long = clean(&"é".repeat(400));
-        assert!(long.len() <= 304 && long.ends_with("..."), "{}", long.len());
-        assert!(clean(&"word ".repeat(200)).len() <= 304);
-    }
-
-    #[test]
-    fn a_text_that_repeats_the_request_is_noticed() {
-        let body = br#"{"plaintext":"c2VjcmV0IHNlZWQgdGhhdCBub2JvZHkgc2VlcyE="}"#;
-        assert!(share("bad value c2VjcmV0IHNlZWQgdGhhdCBub2JvZHk", body));
-        assert!(!share("message authentication failed: '[0].associated_data' provided", body));
     }
 }

@@ -4,14 +4,13 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 use trousseau_core::{Description, ProviderKind};
-use trousseau_http::{ClientCertificate, Deadlines, HeaderValue, HttpError, Origin, Proxies, Roots};
+use trousseau_http::{ClientCertificate, Deadlines, HeaderValue, HttpError, Origin, Proxies, RenewingClient, Roots};
 
 use crate::auth::{Method, Session, TokenSource};
 use crate::client::Client;
 use crate::config::{Auth, Config, IdentitySource};
 use crate::environment::Environment;
 use crate::transit::{Paths, VaultProvider};
-use crate::transport::Transport;
 
 /// A setting that can't work, and what to write instead. Never holds a token, nor a URL's password.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -30,7 +29,7 @@ impl Config {
     /// [`ConfigError`] for settings that can never work.
     pub fn build(&self, environment: &Environment) -> Result<VaultProvider, ConfigError> {
         let origin = self.origin(environment)?;
-        let transport = Transport::new(self.http(environment)?, &origin);
+        let transport = RenewingClient::new(self.http(environment)?, &[&origin]);
         let transport = transport.map_err(|error| invalid(&error, "address, tls and timeouts"))?;
         let namespace = filled(&self.namespace, &environment.namespace).trim_matches('/').to_owned();
         let header = match namespace.as_str() {

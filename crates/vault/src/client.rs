@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use trousseau_core::{Call, ErrorKind, ProviderError};
 use trousseau_http::{
-    ErrorKind as HttpKind, HeaderName, HeaderValue, HttpError, Method, Origin, Request, Response, StatusCode, Zeroizing,
+    ErrorKind as HttpKind, HeaderName, HeaderValue, HttpError, Method, Origin, RenewingClient, Request, Response,
+    StatusCode, Zeroizing, repeats,
 };
 
 use crate::answers::{self, Hint, Purpose};
 use crate::auth::{Session, Token};
-use crate::transport::Transport;
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
@@ -30,7 +30,7 @@ pub(crate) struct Ask<'a> {
 
 /// One Vault: where it is, and how we prove who we are.
 pub(crate) struct Client {
-    transport: Transport,
+    transport: RenewingClient,
     origin: Origin,
     namespace: Option<HeaderValue>,
     session: Session,
@@ -47,7 +47,12 @@ impl<'a> Ask<'a> {
 }
 
 impl Client {
-    pub(crate) fn new(transport: Transport, origin: Origin, namespace: Option<HeaderValue>, session: Session) -> Self {
+    pub(crate) fn new(
+        transport: RenewingClient,
+        origin: Origin,
+        namespace: Option<HeaderValue>,
+        session: Session,
+    ) -> Self {
         Self { transport, origin, namespace, session }
     }
 
@@ -55,8 +60,11 @@ impl Client {
         &self.session
     }
 
-    pub(crate) fn transport(&self) -> &Transport {
-        &self.transport
+    /// Takes certificate files that changed into use.
+    pub(crate) async fn renew(&self) {
+        if let Err(error) = self.transport.refresh().await {
+            tracing::warn!(%error, "the changed certificates for Vault can't be used; those before stay in use");
+        }
     }
 
     /// Asks with the token in use. After a 403 once more, if there is a newer token by then. Gives the last answer,
@@ -109,8 +117,8 @@ impl Client {
         hint: Hint,
     ) -> ProviderError {
         let url = self.url(ask);
-        let repeats = |text: &str| {
-            token.is_some_and(|token| token.is_in(text)) || ask.body.is_some_and(|body| answers::share(text, body))
+        let said = |text: &str| {
+            token.is_some_and(|token| token.is_in(text)) || ask.body.is_some_and(|body| repeats(text, body))
         };
         answers::error(&answers::Answered {
             purpose: ask.purpose,
@@ -120,7 +128,7 @@ impl Client {
             body: &answer.body,
             retry_after: answer.retry_after(),
             location: answer.header("location"),
-            repeats: &repeats,
+            repeats: &said,
             token_from: &self.session.origin(),
             hint,
         })

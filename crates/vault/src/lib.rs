@@ -12,7 +12,6 @@ mod config;
 mod environment;
 mod section;
 mod transit;
-mod transport;
 mod wire;
 
 pub use build::ConfigError;

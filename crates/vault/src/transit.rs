@@ -177,7 +177,7 @@ impl Provider for VaultProvider {
     }
 
     async fn observe(&self, call: &Call) -> Result<Observation, ProviderError> {
-        self.client.transport().refresh().await;
+        self.client.renew().await;
         let token = self.client.session().refresh().await?;
         let (versions, standing, (active_node, clock_skew)) =
             tokio::join!(self.versions(call), self.lifetime.standing(&self.client, &token, call), self.health());

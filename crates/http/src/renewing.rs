@@ -1,4 +1,4 @@
-//! The HTTPS client, made again when its certificate files change: certificates are renewed while we run.
+//! A client that is made again when its certificate files change: certificates are renewed while we run.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -6,14 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
-use trousseau_http::{Client, Config, HttpError, Origin, Request, Response, Roots};
+
+use crate::{Client, Config, HttpError, Origin, Request, Response, Roots};
 
 /// What tells that a file is another one than before: inode, time of change, size. Of a folder it tells that files came
 /// or went (as in a mounted ConfigMap), not that one of them was written over.
 type Stamp = Option<(u64, i64, i64, u64)>;
 
-/// An HTTPS client over the settings and files that it was made of.
-pub(crate) struct Transport {
+/// A [`Client`] over the settings and files that it was made of.
+pub struct RenewingClient {
     settings: Config,
     files: Vec<PathBuf>,
     client: ArcSwap<Client>,
@@ -21,12 +22,12 @@ pub(crate) struct Transport {
     complained: AtomicBool,
 }
 
-impl Transport {
-    /// Reads the files. `origin` is where all requests go.
+impl RenewingClient {
+    /// Reads the files. `origins` are where requests will go.
     ///
     /// # Errors
-    /// A setting or a file that can't be used.
-    pub(crate) fn new(settings: Config, origin: &Origin) -> Result<Self, HttpError> {
+    /// A setting or a file that can't be used, or an origin that may not be asked.
+    pub fn new(settings: Config, origins: &[&Origin]) -> Result<Self, HttpError> {
         let mut files = match &settings.roots {
             Roots::System => settings.system_bundles.clone(),
             Roots::Only(files) => files.clone(),
@@ -36,27 +37,33 @@ impl Transport {
         // Before the files are read: a change in between is then seen, and read twice.
         let stamps = Mutex::new(stamps(&files));
         let client = settings.build()?;
-        client.check(origin)?;
+        origins.iter().try_for_each(|origin| client.check(origin))?;
         let client = ArcSwap::from_pointee(client);
         Ok(Self { settings, files, client, stamps, complained: AtomicBool::new(false) })
     }
 
     /// As [`Client::send`].
-    pub(crate) async fn send(&self, request: Request) -> Result<Response, HttpError> {
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn send(&self, request: Request) -> Result<Response, HttpError> {
         let client = Client::clone(&self.client.load());
         client.send(request).await
     }
 
     /// Looks whether the files changed. Files that can't be used (a certificate whose key isn't written yet) leave the
-    /// client as it is, with a warning for the first time, and are read again by the next look.
-    pub(crate) async fn refresh(&self) {
+    /// client as it is, and are read again by the next look.
+    ///
+    /// # Errors
+    /// Why they can't be used, the first time in a row.
+    pub async fn refresh(&self) -> Result<(), HttpError> {
         let mut known = self.stamps.lock().await;
         let files = self.files.clone();
         let Ok(now) = tokio::task::spawn_blocking(move || stamps(&files)).await else {
-            return;
+            return Ok(());
         };
         if *known == now {
-            return;
+            return Ok(());
         }
         let settings = self.settings.clone();
         match tokio::task::spawn_blocking(move || settings.build()).await {
@@ -64,11 +71,10 @@ impl Transport {
                 self.client.store(client.into());
                 *known = now;
                 self.complained.store(false, Ordering::Relaxed);
+                Ok(())
             }
-            Ok(Err(error)) if !self.complained.swap(true, Ordering::Relaxed) => {
-                tracing::warn!(%error, "the changed certificates for Vault can't be used; those before stay in use");
-            }
-            Ok(Err(_)) | Err(_) => {}
+            Ok(Err(error)) if !self.complained.swap(true, Ordering::Relaxed) => Err(error),
+            Ok(Err(_)) | Err(_) => Ok(()),
         }
     }
 }
