@@ -88,9 +88,6 @@ pub enum BadMembers {
     /// The quorum can't be reached, or is nothing.
     #[error("`writeQuorum` is {0}, and `of` has {1} members; it must be 1 to {1}")]
     Quorum(usize, usize),
-    /// The same key twice.
-    #[error("members `{0}` and `{1}` are the same key in the same KMS; one of them protects nothing")]
-    Twins(String, String),
     /// What all of them write doesn't fit.
     #[error(
         "the wraps of all members take at least {0} bytes together, and Kubernetes stores at most {MAX_STORED}; name \
@@ -118,7 +115,7 @@ impl AnyProvider {
         if !(1..=count).contains(&rule.write_quorum) {
             return Err(BadMembers::Quorum(rule.write_quorum, count));
         }
-        let (members, probers) = Members::new(members)?;
+        let (members, probers) = Members::new(members);
         let least = layout::least(members.iter().map(|member| member.key.least_stored()));
         if least > MAX_STORED {
             return Err(BadMembers::TooLong(least));
@@ -165,6 +162,9 @@ impl AnyProvider {
         let mut ids = Vec::with_capacity(writing.len());
         for index in writing {
             if let Some((id, version)) = &views[index].version {
+                if let Some(twin) = ids.iter().position(|other| *other == id.as_str()) {
+                    return Err(self.twins(composed[twin].0, index));
+                }
                 composed.push((index, version.clone()));
                 ids.push(id.as_str());
             }
@@ -190,6 +190,19 @@ impl AnyProvider {
             self.members.len()
         );
         ProviderError::new(kind, text)
+    }
+
+    /// Two members that no peer could tell apart protect nothing, or can't be told from two that do.
+    fn twins(&self, one: usize, other: usize) -> ProviderError {
+        let name = |index| self.members.get(index).map_or("", |member| member.key.name());
+        let text = format!(
+            "key `{}`: members `{}` and `{}` have one key_id: they are the same key, or two that look alike because the \
+             KMS tells no creation times; name another key, or give one of them an `epoch`",
+            self.name,
+            name(one),
+            name(other)
+        );
+        ProviderError::new(ErrorKind::Unusable, text)
     }
 
     fn tell(&self, index: usize, back: bool, why: &str) {

@@ -13,6 +13,7 @@ mod legacy;
 mod limits;
 mod log;
 mod outline;
+mod place;
 mod section;
 mod show;
 mod socket;
@@ -39,6 +40,7 @@ pub use flags::{KeyFlags, ProcessFlags};
 pub use key::{Accept, Key};
 pub use limits::{Health, Limits, Probe, Size};
 pub use log::{Log, LogFormat, LogLevel};
+pub use place::{AnySection, Place};
 pub use section::{Kind, ProviderSection};
 pub use socket::{Allow, Mode, Socket};
 
@@ -141,9 +143,10 @@ impl Loaded {
         let mut hash = [0; 32];
         hash.copy_from_slice(digest(&SHA256, content.as_bytes()).as_ref());
         for (position, key) in config.keys.iter().enumerate() {
-            let path = |field| format!("keys[{position}].{}.{field}", key.provider.name());
-            let filled = key.provider.filled_by(environment).into_iter();
-            origins.extend(filled.map(|(fill, variable)| (path(fill.field), variable.to_owned())));
+            for (path, section) in key.provider.sections(&format!("keys[{position}]")) {
+                let filled = section.filled_by(environment).into_iter();
+                origins.extend(filled.map(|(fill, variable)| (format!("{path}.{}", fill.field), variable.to_owned())));
+            }
         }
         Self { warnings: check::warnings(&config, environment), config, legacy: false, digest: hash, origins }
     }

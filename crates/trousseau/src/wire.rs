@@ -8,13 +8,15 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use serde::de::MapAccess;
 use tokio::task::JoinSet;
+use trousseau_core::any::{AnyProvider, AnyRule, Member, MemberEvents};
+use trousseau_core::envelope::Clusters;
 use trousseau_core::events::Events;
 use trousseau_core::guard::Guard;
 use trousseau_core::probe::{ProbeTimes, Prober, run_reading};
 use trousseau_core::section::Host;
-use trousseau_core::{Clock, Key, KeyConfig, Keyring, Provider, Writer};
+use trousseau_core::{AadPolicy, Clock, Key, KeyConfig, Keyring, Provider, Writer};
 
-use crate::config::{Config, Kind, ProviderSection};
+use crate::config::{Config, Key as KeySection, Kind, Place, ProviderSection};
 
 /// Makes the table of the kinds of KMS out of one line for each: the name of its section, the cargo feature, and the
 /// type of the section.
@@ -126,14 +128,12 @@ pub struct Built {
 /// # Errors
 /// A file that can't be read, two keys that are the same, and all else that is wrong without asking a KMS.
 pub fn build(config: &Config, around: &Surroundings, before: Option<&Keyring>) -> anyhow::Result<Built> {
-    let limits = config.limits.guard();
     let clusters = Arc::new(config.clusters()?);
     let mut keys: Vec<Arc<Key>> = Vec::new();
     for section in &config.keys {
-        let provider = provider(&section.provider, around).with_context(|| format!("key `{}`", section.name))?;
-        let guard = Guard::new(section.name.as_str(), provider, limits, Arc::clone(&around.events));
-        let shape = KeyConfig { name: section.name.clone(), clusters: Arc::clone(&clusters), aad: section.aad };
-        let key = Key::new(shape, Arc::new(guard));
+        let parts = Parts { config, around, clusters: &clusters };
+        let provider = parts.provider(section).with_context(|| format!("key `{}`", section.name))?;
+        let key = parts.key(section.name.clone(), section.aad, provider);
         if let Some(twin) = keys.iter().find(|other| other.same_identity(&key) && !other.describe().identity.is_empty())
         {
             bail!("keys `{}` and `{}` are the same key in the same KMS; remove one", twin.name(), key.name());
@@ -158,8 +158,59 @@ pub fn build(config: &Config, around: &Surroundings, before: Option<&Keyring>) -
     Ok(Built { keyring: Arc::new(keyring), prober, times, events: Arc::clone(&around.events) })
 }
 
-fn provider(section: &ProviderSection, around: &Surroundings) -> anyhow::Result<Arc<dyn Provider>> {
-    section.build(&around.host).map_err(anyhow::Error::from_boxed)
+/// What all keys of one configuration are made with.
+struct Parts<'a> {
+    config: &'a Config,
+    around: &'a Surroundings,
+    clusters: &'a Arc<Clusters>,
+}
+
+impl Parts<'_> {
+    fn key(&self, name: String, aad: AadPolicy, provider: Arc<dyn Provider>) -> Key {
+        Key::new(KeyConfig { name, clusters: Arc::clone(self.clusters), aad }, provider)
+    }
+
+    /// One KMS behind its guard, or a list of keys that have one each.
+    fn provider(&self, section: &KeySection) -> anyhow::Result<Arc<dyn Provider>> {
+        match &section.provider {
+            Place::Kms(kms) => self.guarded(&section.name, kms, Arc::clone(&self.around.events)),
+            Place::Any(any) => {
+                let members = any.of.iter().map(|member| self.member(&section.name, member));
+                let members = members.collect::<anyhow::Result<Vec<_>>>()?;
+                let rule = AnyRule { write_quorum: any.quorum(), return_after: any.return_after };
+                let events = Arc::clone(&self.around.events);
+                Ok(Arc::new(AnyProvider::new(section.name.as_str(), members, rule, events)?))
+            }
+        }
+    }
+
+    fn guarded(
+        &self,
+        name: &str,
+        section: &ProviderSection,
+        events: Arc<dyn Events>,
+    ) -> anyhow::Result<Arc<dyn Provider>> {
+        let provider = section.build(&self.around.host).map_err(anyhow::Error::from_boxed)?;
+        Ok(Arc::new(Guard::new(name, provider, self.config.limits.guard(), events)))
+    }
+
+    /// A member has all that a key has, a state and a probe of its own included.
+    fn member(&self, list: &str, section: &KeySection) -> anyhow::Result<Member> {
+        let name = format!("{list}/{}", section.name);
+        let Place::Kms(kms) = &section.provider else {
+            bail!("member `{name}` is a list inside a list");
+        };
+        let heard = MemberEvents { list: list.to_owned(), events: Arc::clone(&self.around.events) };
+        let events: Arc<dyn Events> = Arc::new(heard);
+        let provider = self.guarded(&name, kms, Arc::clone(&events)).with_context(|| format!("member `{name}`"))?;
+        let key = Arc::new(self.key(name, section.aad, provider));
+        // Half of what Status has, so that a member is left out before Status must say that it is not well.
+        let writer = Arc::new(Writer::new(self.config.health.grace / 2));
+        let clock = Arc::clone(&self.around.clock);
+        let (rule, times) = (self.config.probe.rule(), self.config.probe.times());
+        let prober = Prober::new(Arc::clone(&key), Arc::clone(&writer), rule, times, clock, events);
+        Ok(Member { key, writer, prober })
+    }
 }
 
 /// A keyring whose probes run. Dropping it ends them.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::AnyProvider;
 use super::layout::{Parts, Wrap};
+use super::members::Standing;
 use crate::error::{ErrorKind, ProviderError};
 use crate::provider::Call;
 use crate::secret::Secret;
@@ -62,17 +63,26 @@ impl AnyProvider {
         candidates.sort_by_key(|(member, _)| !member.is_healthy());
         let mut refusals: Vec<ErrorKind> = Vec::new();
         let (mut refused, mut unanswered) = (None, None);
+        let mut silent: Vec<&Standing> = Vec::new();
         for (place, (member, bytes)) in candidates.iter().enumerate() {
+            if silent.iter().any(|other| std::ptr::eq(*other, *member)) {
+                continue;
+            }
             // A member that hangs must leave time for the next one.
             let share = call.remaining() / u32::try_from(candidates.len() - place).unwrap_or(1);
             let began = Instant::now();
             let outcome = member.key.open(bytes, &call.apart(began + share)).await;
             call.add_wait(began.elapsed());
-            let error = match outcome.and_then(|secret| parts.open(&secret, aad)) {
-                Ok(plaintext) => return Ok(plaintext),
-                Err(error) => error,
+            let (error, lied) = match outcome.map(|secret| parts.open(&secret, aad)) {
+                Ok(Ok(plaintext)) => return Ok(plaintext),
+                Ok(Err(error)) => (error, true),
+                Err(error) => (error, false),
             };
-            member.suspect();
+            // A refusal says something about the record, not about the member.
+            if lied || !error.kind().is_refusal() {
+                member.suspect();
+                silent.push(*member);
+            }
             if error.kind().is_refusal() {
                 refusals.push(error.kind());
                 refused.get_or_insert(error);

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
+use super::Member;
 use super::layout::{MemberTag, Parts, member_tag};
 use super::set::View;
-use super::{BadMembers, Member};
 use crate::probe::Prober;
 use crate::provider::Description;
 use crate::{Key, Writer};
@@ -24,19 +24,15 @@ pub(super) struct Standing {
 pub(super) struct Members(Vec<Standing>);
 
 impl Members {
-    /// Refuses a key that stands twice in the list.
-    pub(super) fn new(members: Vec<Member>) -> Result<(Self, Vec<Prober>), BadMembers> {
-        let (mut list, mut probers) = (Vec::<Standing>::new(), Vec::new());
+    pub(super) fn new(members: Vec<Member>) -> (Self, Vec<Prober>) {
+        let (mut list, mut probers) = (Vec::new(), Vec::new());
         for Member { key, writer, prober } in members {
             let identity = identity(key.describe());
             let tag = member_tag(&identity);
-            if let Some(twin) = list.iter().find(|other| other.tag == tag) {
-                return Err(BadMembers::Twins(twin.key.name().to_owned(), key.name().to_owned()));
-            }
             list.push(Standing { key, writer, tag, identity, suspected: Mutex::default() });
             probers.push(prober);
         }
-        Ok((Self(list), probers))
+        (Self(list), probers)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Standing> {
@@ -62,13 +58,13 @@ impl Members {
         all.into_iter().flatten().cloned().collect()
     }
 
-    /// The members that made one of these wraps, in their order.
+    /// Each wrap with the members that may have made it, in their order: keys of one name in two Vaults have one tag.
     pub(super) fn readers<'a>(&'a self, parts: &'a Parts<'_>) -> Vec<(&'a Standing, &'a [u8])> {
-        let wrap_of = |member: &'a Standing| {
-            let found = parts.wraps.iter().find(|(tag, _)| *tag == member.tag);
-            found.map(|(_, bytes)| (member, *bytes))
+        let by = |member: &'a Standing| {
+            let its = parts.wraps.iter().filter(|(tag, _)| *tag == member.tag);
+            its.map(move |(_, bytes)| (member, *bytes))
         };
-        self.iter().filter_map(wrap_of).collect()
+        self.iter().flat_map(by).collect()
     }
 
     /// Waits until every member was probed once, and those that answered oddly once more, or until then.

@@ -349,6 +349,29 @@ async fn a_list_that_cannot_work_is_refused() {
     assert_eq!(refused(&["a"], 1), Some(BadMembers::Count(1)));
     assert_eq!(refused(&["a", "b"], 0), Some(BadMembers::Quorum(0, 2)));
     assert_eq!(refused(&["a", "b"], 3), Some(BadMembers::Quorum(3, 2)));
-    assert_eq!(refused(&["a", "a"], 1), Some(BadMembers::Twins("member-0".into(), "member-1".into())));
     assert_eq!(refused(&["a", "b"], 1), None);
+}
+
+/// Two Vaults whose keys have one name: what is stored can't tell them apart, and need not.
+#[tokio::test(start_paused = true)]
+async fn two_keys_of_one_name_in_two_kms_are_two_members() {
+    let kms = [START - 10_000, START - 9_000].map(|created| Arc::new(FakeProvider::named("same", created)));
+    let mut node = Node::ready(&kms, 2).await;
+    let written = node.encrypt().await.unwrap();
+    for dead in &kms {
+        dead.outage(Some(ErrorKind::Unreachable));
+        assert_eq!(node.reads(&written).await, Ok(()));
+        dead.outage(None);
+    }
+    node.rounds(Duration::from_secs(60)).await;
+    let turned = Node::ready(&[kms[1].clone(), kms[0].clone()], 2).await;
+    assert_eq!((turned.key_id(), turned.reads(&written).await), (node.key_id(), Ok(())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_key_twice_is_refused_as_soon_as_it_shows() {
+    let kms = kms(&["same"]);
+    let mut node = Node::new(&[kms[0].clone(), kms[0].clone()], 2);
+    assert_eq!(node.round().await, Err(ErrorKind::Unusable));
+    assert!(node.encrypt().await.is_err());
 }

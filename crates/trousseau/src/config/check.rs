@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use trousseau_core::section::{Fault, absolute};
 
-use super::{Config, Environment, Key, Limits, Probe, Socket, Warning};
+use super::{Config, Environment, Key, Limits, Place, Probe, Socket, Warning};
 
 /// `sockaddr_un` has 108 bytes, the last of them zero.
 const MAX_SOCKET_PATH: usize = 107;
@@ -22,18 +22,29 @@ pub(super) fn check(config: &Config) -> Result<(), Fault> {
     if config.keys.is_empty() {
         return Err(Fault::new("keys", "is an empty list", "add the key that writes"));
     }
-    for (position, key) in config.keys.iter().enumerate() {
-        let path = format!("keys[{position}]");
+    keys(&config.keys, "keys")
+}
+
+/// A list of keys, and the lists inside it.
+fn keys(keys: &[Key], list: &str) -> Result<(), Fault> {
+    for (position, key) in keys.iter().enumerate() {
+        let path = format!("{list}[{position}]");
         let fits = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
         if !(1..=63).contains(&key.name.len()) || !key.name.chars().all(fits) {
             let remedy = "write 1 to 63 letters, digits, dots, dashes or underscores";
             return Err(Fault::new(format!("{path}.name"), "is no name for a key", remedy));
         }
-        if let Some(other) = config.keys.iter().position(|other| other.name == key.name).filter(|&at| at < position) {
-            let what = format!("is the name of keys[{other}] too");
+        if let Some(other) = keys.iter().position(|other| other.name == key.name).filter(|&at| at < position) {
+            let what = format!("is the name of {list}[{other}] too");
             return Err(Fault::new(format!("{path}.name"), what, "give each key its own name"));
         }
-        key.provider.check().map_err(|fault| inside(fault, &format!("{path}.{}", key.provider.name())))?;
+        key.provider.check(&path)?;
+        match &key.provider {
+            Place::Kms(section) => {
+                section.check().map_err(|fault| inside(fault, &format!("{path}.{}", section.name())))?;
+            }
+            Place::Any(any) => self::keys(&any.of, &format!("{path}.any.of"))?,
+        }
     }
     Ok(())
 }
@@ -125,14 +136,17 @@ fn limits(limits: &Limits) -> Result<(), Fault> {
 }
 
 fn key_warnings(key: &Key, environment: &Environment) -> Vec<Warning> {
-    let mut warnings = key.provider.warnings();
-    for (fill, variable) in key.provider.filled_by(environment) {
-        if fill.in_key_id {
-            let text = format!(
-                "its `{}`, which key_id is made of, comes from {variable}; write it down, so that it is the same on all nodes",
-                fill.field
-            );
-            warnings.push(Warning { code: IDENTITY, text });
+    let mut warnings = Vec::new();
+    for (_, section) in key.provider.sections("") {
+        warnings.append(&mut section.warnings());
+        for (fill, variable) in section.filled_by(environment) {
+            if fill.in_key_id {
+                let text = format!(
+                    "its `{}`, which key_id is made of, comes from {variable}; write it down, so that it is the same on all nodes",
+                    fill.field
+                );
+                warnings.push(Warning { code: IDENTITY, text });
+            }
         }
     }
     for warning in &mut warnings {

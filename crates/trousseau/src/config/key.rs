@@ -7,20 +7,21 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use trousseau_core::AadPolicy;
 
-use super::ProviderSection;
+use super::Place;
+use super::place::ANY;
 use crate::wire;
 
 /// A key's fields: the sections that this build has, and what all of them share.
 static FIELDS: LazyLock<Vec<&'static str>> =
-    LazyLock::new(|| ["name"].into_iter().chain(wire::sections()).chain(["aad", "accept"]).collect());
+    LazyLock::new(|| ["name"].into_iter().chain(wire::sections()).chain([ANY, "aad", "accept"]).collect());
 
 /// A configured key.
 #[derive(Clone, Debug)]
 pub struct Key {
     /// For people and metrics; letters, digits, `.`, `_` and `-`, at most 63. In no ciphertext and no key_id.
     pub name: String,
-    /// The KMS that holds it.
-    pub provider: ProviderSection,
+    /// The KMS that holds it, or several.
+    pub provider: Place,
     /// Whether its wraps carry authenticated data; `aad` and `accept` of the file together.
     pub aad: AadPolicy,
 }
@@ -58,21 +59,24 @@ impl<'de> Visitor<'de> for Read {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Key, A::Error> {
         let (mut name, mut aad, mut accept) = (None, Aad::Required, Vec::new());
-        let mut section: Option<ProviderSection> = None;
+        let mut section: Option<Place> = None;
         while let Some(field) = map.next_key::<String>()? {
             match (field.as_str(), &section) {
                 ("name", _) => name = Some(map.next_value()?),
                 ("aad", _) => aad = map.next_value()?,
                 ("accept", _) => accept = map.next_value::<Vec<Accept>>()?,
-                (other, _) if wire::sections().all(|known| known != other) => match wire::feature_of(other) {
-                    Some(feature) => map.next_value_seed(Lacking(feature))?,
-                    None => return Err(A::Error::unknown_field(other, &FIELDS)),
-                },
+                (other, _) if other != ANY && wire::sections().all(|known| known != other) => {
+                    match wire::feature_of(other) {
+                        Some(feature) => map.next_value_seed(Lacking(feature))?,
+                        None => return Err(A::Error::unknown_field(other, &FIELDS)),
+                    }
+                }
                 (other, Some(first)) => {
                     let text = format!("lies in two KMS, `{}` and `{other}`; make two keys of it", first.name());
                     return Err(A::Error::custom(text));
                 }
-                (other, None) => section = wire::read(other, &mut map)?,
+                (ANY, None) => section = Some(Place::Any(map.next_value()?)),
+                (other, None) => section = wire::read(other, &mut map)?.map(Place::Kms),
             }
         }
         let Some(provider) = section else {

@@ -15,7 +15,7 @@ use trousseau_core::section::Fault;
 use super::error::ConfigError;
 use super::outline::Outline;
 use super::section::without_nulls;
-use super::{Admin, Config, Environment, Key, Socket, Warning, check, yaml};
+use super::{Admin, Config, Environment, Key, Place, Socket, Warning, check, yaml};
 use crate::wire;
 use fields::Fields;
 
@@ -162,7 +162,7 @@ fn config(fields: Fields, prefix: &str, environment: &Environment) -> Result<Con
     if let Some(token) = token {
         provider = provider.with_credential(token);
     }
-    let key = Key { name: "vault".to_owned(), provider, aad: AadPolicy::Discover };
+    let key = Key { name: "vault".to_owned(), provider: Place::Kms(provider), aad: AadPolicy::Discover };
     Ok(Config {
         socket: Socket { path: SOCKET.into(), ..Socket::default() },
         admin: Some(Admin { address: (Ipv4Addr::UNSPECIFIED, 8787).into(), health_only: true }),

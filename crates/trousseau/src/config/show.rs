@@ -45,6 +45,6 @@ fn key(key: &Key) -> Value {
         AadPolicy::Discover => ("discover", json!([])),
     };
     let mut shown = json!({ "name": key.name, "aad": aad, "accept": accept });
-    shown[key.provider.name()] = key.provider.show();
+    shown[key.provider.name()] = key.provider.show(self::key);
     shown
 }

@@ -39,6 +39,27 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "`keys[1].name` is the name of keys[0] too",
         "its own name",
     ),
+    // Several KMS at once.
+    ("keys:\n  - {name: x, any: {of: [{name: a, local: {file: /k}}]}}\n", "t.yaml:2:", "has 1 members", "write 2 to 8"),
+    (
+        "keys:\n  - name: x\n    any: {writeQuorum: 3, of: [{name: a, local: {file: /k}}, {name: b, local: {file: /l}}]}\n",
+        "t.yaml:3:",
+        "`keys[0].any.writeQuorum` can't be reached",
+        "write 1 to 2",
+    ),
+    (
+        "keys:\n  - name: x\n    any: {of: [{name: a, local: {file: /k}}, {name: b, local: {file: /k}}]}\n",
+        "t.yaml:3:",
+        "is the same key as of[0]",
+        "another KMS",
+    ),
+    (
+        "keys:\n  - name: x\n    any: {of: [{name: a, local: {file: /k}}, {name: a, local: {file: /l}}]}\n",
+        "t.yaml:3:",
+        "`keys[0].any.of[1].name` is the name of keys[0].any.of[0] too",
+        "its own name",
+    ),
+    ("keys:\n  - name: x\n    any: {off: []}\n", "t.yaml:3:11: ", "`off`", "did you mean `of`?"),
     ("keys:\n  - name: x\n    aad: no\n    local: {file: /k}\n", "t.yaml:3:10: ", "`keys[0].aad`", "`required`, `off`"),
     (
         "keys:\n  - name: x\n    accept: [trouseau-no-aad]\n    local: {file: /k}\n",
