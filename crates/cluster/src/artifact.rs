@@ -28,6 +28,8 @@ pub enum Server {
     KubeApiserver128,
     /// A KMS client on grpc-go 1.58, whose `:authority` is the percent-encoded path, as in Kubernetes 1.29 to 1.31.
     GrpcClient158,
+    /// A small KMS plugin of another make, on the Go modules that plugin authors use.
+    KmsPlugin,
     /// HashiCorp Vault, server and agent. Licence BUSL 1.1: run in tests, never linked or shipped.
     Vault,
 }
@@ -54,13 +56,14 @@ pub struct Binary {
 
 impl Server {
     /// All of them, quickest to build first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Etcd,
         Self::Kubectl,
         Self::KubeApiserver,
         Self::Vault,
         Self::Etcdctl,
         Self::GrpcClient158,
+        Self::KmsPlugin,
         Self::KubeApiserver128,
     ];
 
@@ -72,6 +75,7 @@ impl Server {
             Self::KubeApiserver => "kube-apiserver",
             Self::KubeApiserver128 => "kube-apiserver-1.28",
             Self::GrpcClient158 => "grpc-client-1.58",
+            Self::KmsPlugin => "example-kms-plugin",
             Self::Kubectl => "kubectl",
             Self::Vault => "vault",
         }
@@ -85,6 +89,7 @@ impl Server {
             Self::KubeApiserver => "TROUSSEAU_KUBE_APISERVER",
             Self::KubeApiserver128 => "TROUSSEAU_KUBE_APISERVER_1_28",
             Self::GrpcClient158 => "TROUSSEAU_GRPC_CLIENT_1_58",
+            Self::KmsPlugin => "TROUSSEAU_KMS_PLUGIN",
             Self::Kubectl => "TROUSSEAU_KUBECTL",
             Self::Vault => "TROUSSEAU_VAULT",
         }
@@ -116,7 +121,7 @@ impl Server {
     pub fn version(self, binary: &Path) -> Result<String> {
         let args: &[&str] = match self {
             Self::Etcd | Self::KubeApiserver | Self::KubeApiserver128 => &["--version"],
-            Self::GrpcClient158 => &["version"],
+            Self::GrpcClient158 | Self::KmsPlugin => &["version"],
             Self::Kubectl => &["version", "--client"],
             Self::Etcdctl | Self::Vault => &["version"],
         };
@@ -158,6 +163,7 @@ impl Server {
             -X k8s.io/component-base/version.gitMinor=28 -X k8s.io/component-base/version.gitTreeState=clean";
         let main_go = match self {
             Self::GrpcClient158 => include_str!("../modules/grpc-client/main.go"),
+            Self::KmsPlugin => include_str!("../modules/kms-plugin/main.go"),
             _ => "",
         };
         let (version, package, flags, (go_mod, go_sum)): (_, _, &'static [&'static str], _) = match self {
@@ -187,6 +193,12 @@ impl Server {
                 ".",
                 &[STRIP],
                 (include_str!("../modules/grpc-client/go.mod"), include_str!("../modules/grpc-client/go.sum")),
+            ),
+            Self::KmsPlugin => (
+                "1",
+                ".",
+                &[STRIP],
+                (include_str!("../modules/kms-plugin/go.mod"), include_str!("../modules/kms-plugin/go.sum")),
             ),
             Self::Kubectl => ("1.37.2", "k8s.io/kubernetes/cmd/kubectl", &[KUBERNETES_VERSION], KUBERNETES),
             Self::Vault => (

@@ -46,6 +46,7 @@ macro_rules! kinds {
 kinds! {
     "local", "local" => trousseau_local::Config;
     "vault", "vault" => trousseau_vault::Config;
+    "plugin", "plugin" => trousseau_plugin::Config;
 }
 
 /// The names of the sections that this build has.

@@ -11,6 +11,7 @@ mod any;
 mod client;
 
 mod observed;
+mod other_plugin;
 mod plugin;
 mod readme;
 mod releases;

@@ -27,6 +27,8 @@ keys:
   - name: before
     local: {file: /etc/trousseau/local.key}
     aad: off
+  - name: other
+    plugin: {socket: /run/other/kms.sock, name: hsm}
 "#;
 
 #[test]
@@ -50,13 +52,15 @@ fn every_field_is_taken_over() {
     assert_eq!((config.limits.guard().in_flight, config.limits.guard().attempts), (8, 1));
     assert_eq!((config.limits.request, config.limits.connections), (Size(65536), 9));
     assert!(config.force);
-    let [primary, before] = config.keys.as_slice() else { panic!("two keys") };
+    let [primary, before, other] = config.keys.as_slice() else { panic!("three keys") };
     assert_eq!((primary.name.as_str(), primary.aad), ("primary", AadPolicy::Required { accept_without: true }));
     let vault = primary.provider.get::<trousseau_vault::Config>().unwrap();
     assert_eq!((vault.namespace.as_str(), vault.transit.mount.as_str()), ("team", "kms"));
     assert_eq!(vault.timeouts.whole, Duration::from_secs(3));
     assert_eq!((before.name.as_str(), before.aad), ("before", AadPolicy::Off));
     assert!(before.provider.get::<trousseau_local::Config>().unwrap().file.is_some());
+    let other = other.provider.get::<trousseau_plugin::Config>().unwrap();
+    assert_eq!((other.socket.as_path(), other.name.as_str()), (Path::new("/run/other/kms.sock"), "hsm"));
     assert!(!loaded.legacy);
     assert_eq!(loaded.warnings, []);
 }

@@ -67,6 +67,21 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "`keys[0].accept[0]`",
         "did you mean `trousseau-no-aad`?",
     ),
+    // Another plugin as the KMS.
+    (
+        "keys:\n  - name: x\n    plugin: {socket: 'unix:///k'}\n",
+        "t.yaml:3:22: ",
+        "`keys[0].plugin.socket` is an endpoint",
+        "path alone",
+    ),
+    ("keys:\n  - name: x\n    plugin: {socket: k}\n", "t.yaml:3:22: ", "no absolute path", "begin it with `/`"),
+    ("keys:\n  - name: x\n    plugin: {}\n", "t.yaml:3:13: ", "lacks the field `socket`", "add it"),
+    (
+        "keys:\n  - name: x\n    plugin: {socket: /k, epoch: 2}\n",
+        "t.yaml:3:33: ",
+        "`keys[0].plugin.epoch` is set, but `api` is `v2`",
+        "remove it",
+    ),
 ];
 
 /// A line in front of a good key.
