@@ -177,5 +177,33 @@ pub fn aad(header: &[u8], cluster: &str) -> Vec<u8> {
     [header, cluster.as_bytes()].concat()
 }
 
+/// What a wrap is bound to, taken apart again: for a KMS whose additional data are pairs of texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound<'a> {
+    /// The fixed part of the header: 13 bytes.
+    pub fixed: &'a [u8],
+    /// The version that stands behind it, where it is a name; never empty.
+    pub version: Option<&'a str>,
+    /// The cluster's name; may be empty.
+    pub cluster: &'a str,
+}
+
+impl<'a> Bound<'a> {
+    /// Reads what [`aad`] made; `None` for anything else. Injective: `fixed`, the version behind its length byte and
+    /// the cluster's name, put together again, are the bytes that were read.
+    pub fn parse(aad: &'a [u8]) -> Option<Self> {
+        // A wrap of one byte stands in for the one that isn't there.
+        let ciphertext = [aad, &[0]].concat();
+        let (header, head, _) = Header::parse(&ciphertext).ok()?;
+        let (head, cluster) = aad.split_at_checked(head.len())?;
+        let (fixed, version) = head.split_at_checked(FIXED)?;
+        let version = match &header.version {
+            KeyVersion::Number(_) => None,
+            KeyVersion::Name(_) => Some(std::str::from_utf8(version.get(1..)?).ok()?),
+        };
+        Some(Self { fixed, version, cluster: std::str::from_utf8(cluster).ok()? })
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+use crate::version::KeyVersion;
+
 /// What failed. Each kind maps, exhaustively, to a gRPC code, a metric label and a retry rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
@@ -176,13 +178,14 @@ pub struct ProviderError {
     kind: ErrorKind,
     text: String,
     retry_after: Option<Duration>,
+    used: Option<KeyVersion>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl ProviderError {
     /// An error of this kind with this text.
     pub fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into(), retry_after: None, source: None }
+        Self { kind, text: text.into(), retry_after: None, used: None, source: None }
     }
 
     /// The cause below; its text is not repeated in this one's.
@@ -197,6 +200,18 @@ impl ProviderError {
     pub fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
         self.retry_after = wait;
         self
+    }
+
+    /// The key version that the KMS turned out to have used.
+    #[must_use]
+    pub(crate) fn with_used(mut self, version: KeyVersion) -> Self {
+        self.used = Some(version);
+        self
+    }
+
+    /// The key version that the KMS used instead of the one asked for, where opening a fresh wrap told.
+    pub(crate) fn used(&self) -> Option<&KeyVersion> {
+        self.used.as_ref()
     }
 
     /// What failed.

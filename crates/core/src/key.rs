@@ -129,7 +129,7 @@ impl Key {
             ProviderError::new(verify_kind(error.kind()), text).with_retry_after(error.retry_after()).with_source(error)
         })?;
         match opened.version {
-            Some(used) if used != *version => Err(self.wrong_version(version, &used)),
+            Some(used) if used != *version => Err(self.wrong_version(version, &used).with_used(used)),
             _ if !opened.plaintext.same_as(plaintext) => {
                 let text =
                     format!("key `{}`: a fresh wrap opens to something else, so it is not handed out", self.name());

@@ -54,11 +54,26 @@ pub struct Habits {
     pub active_node: bool,
     /// No version can be named: the newest one wraps, and only it is listed, as due at once (AWS KMS).
     pub newest_only: bool,
+    /// Only who opens a wrap learns which version made it; a wrap claims the one that was asked for (AWS KMS).
+    pub told_on_unwrap: bool,
+    /// What is observed is one version behind what wraps: a node that lags.
+    pub observes_late: bool,
+    /// With `newest_only`: what wraps is one version behind what is observed.
+    pub wraps_late: bool,
 }
 
 impl Default for Habits {
     fn default() -> Self {
-        Self { tells_times: true, takes_aad: true, creates: false, active_node: true, newest_only: false }
+        Self {
+            tells_times: true,
+            takes_aad: true,
+            creates: false,
+            active_node: true,
+            newest_only: false,
+            told_on_unwrap: false,
+            observes_late: false,
+            wraps_late: false,
+        }
     }
 }
 
@@ -246,11 +261,16 @@ impl Provider for FakeProvider {
             return Err(error(ErrorKind::AadUnsupported, "the key takes no additional data"));
         }
         let key = state.key()?;
-        let version = &if state.habits.newest_only { key.newest().into() } else { version.clone() };
+        let asked = version;
+        let newest = key.newest().saturating_sub(state.habits.wraps_late.into()).max(1);
+        let version = &if state.habits.newest_only { newest.into() } else { version.clone() };
         let mut wrapped = match fault {
             Some(Fault::OtherPlaintext) => key.wrap(version, &Secret::new(b"something else".to_vec()), aad)?,
             _ => key.wrap(version, plaintext, aad)?,
         };
+        if state.habits.told_on_unwrap {
+            wrapped.version = asked.clone();
+        }
         match fault {
             Some(Fault::EmptyWrap) => wrapped.bytes.clear(),
             Some(Fault::Oversize) => wrapped.bytes.resize(trousseau_core::MAX_STORED + 1, 0),
@@ -268,7 +288,14 @@ impl Provider for FakeProvider {
         call: &Call,
     ) -> Result<Unwrapped, ProviderError> {
         let fault = self.begin(Operation::Unwrap, call).await?;
-        let mut opened = self.state().key()?.unwrap(version, wrap, aad)?;
+        let mut opened = {
+            let state = self.state();
+            let key = state.key()?;
+            match state.habits.told_on_unwrap {
+                true => key.unwrap_as_any(wrap, aad)?,
+                false => key.unwrap(version, wrap, aad)?,
+            }
+        };
         match fault {
             Some(Fault::OtherPlaintext) => opened.plaintext = Secret::new(b"something else".to_vec()),
             Some(Fault::OtherVersion) => opened.version = Some(KeyVersion::Number(u32::MAX)),

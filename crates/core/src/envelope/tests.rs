@@ -1,4 +1,4 @@
-use super::{Algorithm, Clusters, EnvelopeError, Header, aad, cluster_hash};
+use super::{Algorithm, Bound, Clusters, EnvelopeError, Header, aad, cluster_hash};
 use crate::version::KeyVersion;
 
 fn header(version: KeyVersion) -> Header {
@@ -77,4 +77,28 @@ fn fuzz_parse() {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn what_a_wrap_is_bound_to_can_be_taken_apart_and_put_together() {
+    let versions = [KeyVersion::Number(3), KeyVersion::Name("0b7f".into()), KeyVersion::Name("a".repeat(255))];
+    for version in versions {
+        for cluster in ["", "prod-eu-1", "Käse"] {
+            let head = header(version.clone()).encode();
+            let bytes = aad(&head, cluster);
+            let bound = Bound::parse(&bytes).unwrap();
+            let name = bound.version.map(|name| [&[name.len() as u8], name.as_bytes()].concat()).unwrap_or_default();
+            assert_eq!([bound.fixed, &name, bound.cluster.as_bytes()].concat(), bytes);
+            assert_eq!((bound.fixed.len(), bound.cluster), (13, cluster));
+        }
+    }
+    let good = aad(&header(KeyVersion::Name("0b7f".into())).encode(), "c");
+    for cut in 0..18 {
+        assert_eq!(Bound::parse(&good[..cut]), None, "{cut} bytes");
+    }
+    assert_eq!(Bound::parse(b"header and cluster"), None);
+    assert_eq!(
+        Bound::parse(&aad(&header(1.into()).encode(), "").iter().copied().chain([0xFF]).collect::<Vec<_>>()),
+        None
+    );
 }

@@ -1,6 +1,6 @@
 //! Is this still the same key? What a node can tell from what it proved before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::provider::{Observation, VersionInfo};
 use crate::version::KeyVersion;
@@ -10,6 +10,8 @@ use crate::version::KeyVersion;
 pub(crate) struct Lineage {
     marks: BTreeMap<KeyVersion, Mark>,
     active_node: bool,
+    /// Versions that wrote before, newest last.
+    left: VecDeque<KeyVersion>,
     /// What the round under way, and the one before it, were told.
     now: Suspicions,
     before: Suspicions,
@@ -24,6 +26,9 @@ struct Suspicions {
 
 /// Rounds in a row that make it certain where no configured address is known to be the KMS's active node.
 const WITHOUT_ACTIVE_NODE: u32 = 4;
+
+/// How many versions that wrote before are remembered.
+const LEFT: usize = 100;
 
 /// What tells a version from one of another key under its number: when it was made, or a fingerprint of its material.
 type Mark = (Option<u64>, Option<String>);
@@ -84,6 +89,22 @@ impl Lineage {
     pub(super) fn gone(&mut self) -> bool {
         self.now.gone = self.before.gone.saturating_add(1);
         self.now.gone >= if self.active_node { 2 } else { WITHOUT_ACTIVE_NODE }
+    }
+
+    /// Notes that another version writes from now on.
+    pub(super) fn moved(&mut self, from: Option<&KeyVersion>, to: &KeyVersion) {
+        self.left.retain(|version| version != to);
+        if let Some(from) = from.filter(|from| *from != to) {
+            self.left.push_back(from.clone());
+        }
+        if self.left.len() > LEFT {
+            self.left.pop_front();
+        }
+    }
+
+    /// Whether this version wrote before and was left for another: a node of the KMS that lags leads back to it.
+    pub(super) fn left(&self, version: &KeyVersion) -> bool {
+        self.left.contains(version)
     }
 
     /// Forgets everything: the key was restored to an older state, which is the new truth.

@@ -80,7 +80,7 @@ impl Prober {
             );
             return Err(ProviderError::new(ErrorKind::Unusable, text).into());
         };
-        let snapshot = self.prove(chosen, current, call).await?;
+        let snapshot = self.prove(chosen, &seen, current, call).await?;
         Ok((seen, snapshot))
     }
 
@@ -89,20 +89,31 @@ impl Prober {
     async fn prove(
         &mut self,
         chosen: &VersionInfo,
+        seen: &Observation,
         current: Option<Arc<Snapshot>>,
         call: &Call,
     ) -> Result<Arc<Snapshot>, RoundFailure> {
-        let key_id = self.key.key_id(chosen);
         let mut bytes = vec![0; 32];
         SystemRandom::new().fill(&mut bytes).map_err(|_| {
             ProviderError::new(ErrorKind::Unreachable, "the operating system gave no random bytes for the probe")
         })?;
         let secret = Secret::new(bytes);
-        let witness = self.key.seal(&chosen.version, &secret, call).await.map_err(|error| match error.kind() {
+        let mut chosen = chosen.clone();
+        let mut sealed = self.key.seal(&chosen.version, &secret, call).await;
+        // A KMS that takes no version by name may describe one and wrap under another, just after a rotation: what
+        // opened the fresh wrap counts.
+        if let Err(error) = &sealed
+            && let Some(used) = error.used().filter(|used| seen.newest_only && !self.writer.lineage().left(used))
+        {
+            chosen.version = used.clone();
+            sealed = self.key.seal(&chosen.version, &secret, call).await;
+        }
+        let witness = sealed.map_err(|error| match error.kind() {
             ErrorKind::Gone => self.gone(error),
             ErrorKind::Disabled => self.disabled(error),
             _ => RoundFailure::from(error),
         })?;
+        let key_id = self.key.key_id(&chosen);
         match current {
             Some(current) if current.key_id == key_id && current.version == chosen.version => Ok(current),
             _ => Ok(Arc::new(Snapshot::new(key_id, chosen.version.clone(), witness, secret))),
@@ -173,6 +184,8 @@ impl Prober {
         self.writer.lineage().prove(seen);
         let same = before.snapshot.as_ref().is_some_and(|snapshot| Arc::ptr_eq(snapshot, &next));
         if !same {
+            let last = before.snapshot.as_ref().map(|snapshot| &snapshot.version);
+            self.writer.lineage().moved(last, &next.version);
             self.events.on(&Event::Promoted {
                 key: self.key.name(),
                 from: before.snapshot.as_ref().map(|snapshot| &snapshot.key_id),

@@ -44,9 +44,10 @@ impl FakeKey {
             active_from: habits.newest_only.then_some(0),
             material: None,
         };
-        let lowest = if habits.newest_only { self.newest() } else { self.min_decryption };
+        let newest = self.newest().saturating_sub(habits.observes_late.into()).max(1);
+        let lowest = if habits.newest_only { newest } else { self.min_decryption };
         Observation {
-            versions: self.versions.range(lowest..).map(info).collect(),
+            versions: self.versions.range(lowest..=newest).map(info).collect(),
             min_encryption: (self.min_encryption > 0).then_some(self.min_encryption),
             active_node: habits.active_node,
             newest_only: habits.newest_only,
@@ -90,6 +91,18 @@ impl FakeKey {
         let opened = key.open_in_place(nonce, Aad::from(aad.unwrap_or_default()), &mut body);
         let opened = opened.map_err(|_| error(ErrorKind::Unauthentic, "message authentication failed"))?;
         Ok(Unwrapped { plaintext: Secret::new(opened.to_vec()), version: None })
+    }
+
+    /// Opens by whichever version made it, and tells which.
+    pub(super) fn unwrap_as_any(&self, wrap: &[u8], aad: Option<&[u8]>) -> Result<Unwrapped, ProviderError> {
+        let mut last = error(ErrorKind::Gone, "the key has no version");
+        for number in self.versions.keys().rev() {
+            match self.unwrap(&KeyVersion::Number(*number), wrap, aad) {
+                Ok(opened) => return Ok(Unwrapped { version: Some(KeyVersion::Number(*number)), ..opened }),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
     }
 
     fn cipher(&self, number: u32) -> Option<RandomizedNonceKey> {

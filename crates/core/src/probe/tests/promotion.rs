@@ -173,3 +173,87 @@ async fn where_no_version_can_be_named_a_rotation_fails_one_encrypt_and_the_next
     assert_eq!(rig.encrypt().await.unwrap().key_id.as_str(), rig.key_id());
     assert_eq!(rig.events.count("Stopped"), 0);
 }
+
+/// The same where only the opened wrap tells which version it was.
+const TOLD_ON_UNWRAP: Habits = Habits {
+    tells_times: false,
+    takes_aad: true,
+    creates: false,
+    active_node: true,
+    newest_only: true,
+    told_on_unwrap: true,
+    observes_late: false,
+    wraps_late: false,
+};
+
+#[tokio::test(start_paused = true)]
+async fn i2_what_opened_the_fresh_wrap_tells_a_rotation_that_nobody_announced() {
+    let mut rig = Rig::new();
+    rig.kms.set(TOLD_ON_UNWRAP);
+    rig.round().await.unwrap();
+    let (before, written) = (rig.key_id(), rig.encrypt().await.unwrap());
+    rig.kms.rotate(START);
+    assert_eq!(rig.encrypt().await, Err(ErrorKind::WrongVersion), "nothing is answered under the old id");
+    rig.round().await.unwrap();
+    assert_ne!(rig.key_id(), before);
+    assert_eq!((rig.reads(&written).await, rig.version()), (Ok(()), Some(2)));
+    assert_eq!(rig.encrypt().await.unwrap().key_id.as_str(), rig.key_id());
+    assert_eq!((rig.events.count("Stopped"), rig.events.count("Promoted")), (0, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_goes_on_in_the_same_call_for_v1_and_wakes_the_probe_for_v2() {
+    for api in [crate::Api::V1, crate::Api::V2] {
+        let mut rig = Rig::new();
+        rig.kms.set(TOLD_ON_UNWRAP);
+        rig.round().await.unwrap();
+        let before = rig.key_id();
+        let probing = rig.run();
+        tokio::task::yield_now().await;
+        rig.kms.rotate(START);
+        let done = rig.ring.encrypt(api, &crate::rig::seed(), &crate::rig::call()).await;
+        match api {
+            crate::Api::V1 => assert_eq!(done.unwrap().key_id.as_str(), rig.key_id()),
+            crate::Api::V2 => assert_eq!(done.unwrap_err().kind(), ErrorKind::WrongVersion),
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_ne!(rig.key_id(), before, "long before the next round is due");
+        assert!(rig.encrypt().await.is_ok());
+        probing.abort();
+    }
+}
+
+/// Just after a rotation the description of a key may lag behind what wraps.
+#[tokio::test(start_paused = true)]
+async fn what_really_wraps_counts_where_the_description_lags() {
+    let mut rig = Rig::new();
+    rig.kms.set(TOLD_ON_UNWRAP);
+    rig.round().await.unwrap();
+    rig.kms.rotate(START);
+    rig.kms.set(Habits { observes_late: true, ..TOLD_ON_UNWRAP });
+    for _ in 0..3 {
+        rig.round().await.unwrap();
+        assert_eq!(rig.version(), Some(2));
+        let written = rig.encrypt().await.unwrap();
+        assert_eq!(rig.reads(&written).await, Ok(()));
+    }
+    assert_eq!(rig.events.count("Promoted"), 2, "the id did not flap");
+}
+
+/// The other way round: the new version is announced already, and a node still wraps under the old one.
+#[tokio::test(start_paused = true)]
+async fn a_version_that_was_left_is_not_returned_to() {
+    let mut rig = Rig::new();
+    rig.kms.set(TOLD_ON_UNWRAP);
+    rig.round().await.unwrap();
+    rig.kms.rotate(START);
+    rig.round().await.unwrap();
+    let id = rig.key_id();
+    rig.encrypt().await.unwrap();
+    rig.kms.set(Habits { wraps_late: true, ..TOLD_ON_UNWRAP });
+    assert_eq!(rig.round().await, Err(ErrorKind::WrongVersion));
+    assert_eq!((rig.key_id(), rig.encrypt().await), (id.clone(), Err(ErrorKind::WrongVersion)));
+    rig.kms.set(TOLD_ON_UNWRAP);
+    rig.round().await.unwrap();
+    assert_eq!((rig.key_id(), rig.events.count("Promoted")), (id, 2));
+}
