@@ -1,7 +1,8 @@
-//! Gets and starts real servers for tests and demo: etcd, kube-apiserver, Vault and its agent. Asserts nothing.
+//! Gets and starts real servers for tests and demo: etcd, kube-apiserver, Vault and its agent; and emulators of
+//! AWS KMS, which nobody can run at home. Asserts nothing.
 //!
-//! [`Server`] finds a binary, or builds it from source in a pinned version. [`Etcd`], [`ApiServer`], [`Vault`] and
-//! [`VaultAgent`] start one on loopback, with ports chosen here and everything they write in a folder of the caller's;
+//! [`Server`] finds a binary, or builds it from source in a pinned version. [`Etcd`], [`ApiServer`], [`Vault`],
+//! [`VaultAgent`] and [`AwsKms`] start one on loopback, with ports chosen here and everything they write in a folder of the caller's;
 //! dropping such a handle ends the process, and so does the end of the program that holds it. Every call blocks, for a
 //! bounded time. Errors say what failed, on what, and what to do next, with the end of the server's log.
 
@@ -10,12 +11,14 @@ mod artifact;
 mod build;
 /// The cache folder for what is built once.
 pub mod cache;
+mod emulator;
 mod etcd;
 mod http;
 mod kms_plugin;
 mod kubectl;
 mod port;
 mod process;
+mod python;
 mod vault;
 mod vault_agent;
 /// Bounded waiting.
@@ -23,6 +26,7 @@ pub mod wait;
 
 pub use api_server::{ApiServer, ApiServerConfig, Readyz, Release};
 pub use artifact::{Binary, Origin, Server};
+pub use emulator::{AwsKms, Emulator};
 pub use etcd::Etcd;
 pub use kms_plugin::{KmsApi, KmsPlugin};
 pub use port::free_port;

@@ -85,6 +85,13 @@ impl Process {
         Ok(status)
     }
 
+    /// Waits for the end, without a bound: for a tool that ends by itself.
+    pub fn wait(&mut self) -> Result<ExitStatus> {
+        let status = self.child.wait().with_context(|| format!("{}: waiting for its end failed", self.name))?;
+        self.dismiss_watchdog();
+        Ok(status)
+    }
+
     /// Waits until `probe` answers true. The error, also when the process ends before, contains the log's tail.
     pub fn wait_until_serving(&mut self, timeout: Duration, mut probe: impl FnMut() -> bool) -> Result<()> {
         let what = format!("{} to serve", self.name);

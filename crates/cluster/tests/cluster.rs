@@ -6,7 +6,9 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use trousseau_cluster::{ApiServer, ApiServerConfig, Etcd, SEEDS_TEMPLATE, Vault, VaultAgent, VaultConfig};
+use trousseau_cluster::{
+    ApiServer, ApiServerConfig, AwsKms, Emulator, Etcd, SEEDS_TEMPLATE, Vault, VaultAgent, VaultConfig,
+};
 
 #[test]
 fn etcd_keeps_values_over_a_restart() {
@@ -161,4 +163,19 @@ fn agent_renders_the_seeds_template_and_follows_changes() {
     assert_eq!(text, expected);
     vault.kv_put("secret", "trousseau/config", &config("second")).unwrap();
     agent.wait_rendered(timeout, |text| text.contains("token: second \n")).unwrap();
+}
+
+#[test]
+fn moto_makes_a_key_that_encrypts() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut kms = AwsKms::start(Emulator::Moto, dir.path()).unwrap();
+    let arn = kms.create_key("eu-west-1", false).unwrap();
+    assert!(arn.starts_with("arn:aws:kms:eu-west-1:"), "{arn}");
+    let wrapped = kms.call("eu-west-1", "Encrypt", &json!({"KeyId": arn, "Plaintext": "c2VlZA=="})).unwrap();
+    let opened = kms.call("eu-west-1", "Decrypt", &json!({"CiphertextBlob": wrapped["CiphertextBlob"]})).unwrap();
+    assert_eq!(opened["Plaintext"], "c2VlZA==");
+    assert_eq!(kms.with_key("DisableKey", &arn).unwrap(), Value::Null);
+    assert!(kms.with_key("DescribeKey", &arn.replace("key/", "key/00")).is_err());
+    kms.stop().unwrap();
+    assert!(kms.create_key("eu-west-1", false).is_err());
 }

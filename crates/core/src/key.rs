@@ -218,6 +218,13 @@ impl Key {
         Ok(seen)
     }
 
+    /// Remembers the key_id of a version that turned out to be used, though the last observation did not list it.
+    pub(crate) fn remember(&self, info: &VersionInfo) {
+        let mut known = self.known.load().as_ref().clone();
+        known.push((self.key_id(info), info.version.clone()));
+        self.known.store(Arc::new(known));
+    }
+
     /// The version behind a key_id, if the last observation listed it.
     pub fn version_of(&self, key_id: &str) -> Option<KeyVersion> {
         self.known.load().iter().find(|(known, _)| known.as_str() == key_id).map(|(_, version)| version.clone())

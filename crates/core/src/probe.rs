@@ -2,6 +2,7 @@
 //! the one that it was. Requests never wait for it; Status speaks from what it last found (I7).
 
 mod lineage;
+mod prove;
 mod round;
 
 use std::sync::Arc;

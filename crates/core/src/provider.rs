@@ -152,6 +152,9 @@ pub struct Observation {
     /// The KMS tells only which version writes now (AWS KMS, another plugin): one that lacks in `versions` may open
     /// all the same, so its absence says nothing.
     pub newest_only: bool,
+    /// With `newest_only`: the KMS never goes back to an earlier version, so one that was left is the word of a node
+    /// that lags (AWS KMS, for some minutes after a rotation).
+    pub one_way: bool,
 }
 
 impl Observation {

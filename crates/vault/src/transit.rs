@@ -186,7 +186,15 @@ impl Provider for VaultProvider {
             Standing::Good(ttl) => ttl,
             Standing::Refused | Standing::Unknown => None,
         };
-        Ok(Observation { versions, min_encryption, credential_ttl, clock_skew, active_node, newest_only: false })
+        Ok(Observation {
+            versions,
+            min_encryption,
+            credential_ttl,
+            clock_skew,
+            active_node,
+            newest_only: false,
+            one_way: false,
+        })
     }
 
     async fn wrap(

@@ -22,6 +22,7 @@ pub(crate) struct Lineage {
 struct Suspicions {
     gone: u32,
     too_new: u32,
+    returned: u32,
 }
 
 /// Rounds in a row that make it certain where no configured address is known to be the KMS's active node.
@@ -105,6 +106,12 @@ impl Lineage {
     /// Whether this version wrote before and was left for another: a node of the KMS that lags leads back to it.
     pub(super) fn left(&self, version: &KeyVersion) -> bool {
         self.left.contains(version)
+    }
+
+    /// Counts a probe that was told to write under a version that was left; true once the KMS insists.
+    pub(super) fn returned(&mut self) -> bool {
+        self.now.returned = self.before.returned.saturating_add(1);
+        self.now.returned >= WITHOUT_ACTIVE_NODE
     }
 
     /// Forgets everything: the key was restored to an older state, which is the new truth.

@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use tokio::time::Instant;
 
 use super::Prober;
 use super::lineage::TooNew;
 use crate::error::{ErrorKind, ProviderError};
 use crate::events::Event;
-use crate::provider::{Call, Observation, VersionInfo};
-use crate::secret::Secret;
+use crate::provider::{Call, Observation};
 use crate::version::KeyVersion;
 use crate::writer::{Announced, Failure, Snapshot};
 
@@ -84,51 +82,6 @@ impl Prober {
         Ok((seen, snapshot))
     }
 
-    /// Shows that the chosen version encrypts and decrypts right now. The snapshot stays the same one while its
-    /// version and id do, with its first wrap as the witness.
-    async fn prove(
-        &mut self,
-        chosen: &VersionInfo,
-        seen: &Observation,
-        current: Option<Arc<Snapshot>>,
-        call: &Call,
-    ) -> Result<Arc<Snapshot>, RoundFailure> {
-        let mut bytes = vec![0; 32];
-        SystemRandom::new().fill(&mut bytes).map_err(|_| {
-            ProviderError::new(ErrorKind::Unreachable, "the operating system gave no random bytes for the probe")
-        })?;
-        let secret = Secret::new(bytes);
-        let mut chosen = chosen.clone();
-        let mut sealed = self.key.seal(&chosen.version, &secret, call).await;
-        // A KMS that takes no version by name may describe one and wrap under another, just after a rotation: what
-        // opened the fresh wrap counts.
-        if let Err(error) = &sealed
-            && let Some(used) = error.used().filter(|used| seen.newest_only && !self.writer.lineage().left(used))
-        {
-            chosen.version = used.clone();
-            sealed = self.key.seal(&chosen.version, &secret, call).await;
-        }
-        let witness = sealed.map_err(|error| match error.kind() {
-            ErrorKind::Gone => self.gone(error),
-            ErrorKind::Disabled => self.disabled(error),
-            _ => RoundFailure::from(error),
-        })?;
-        let key_id = self.key.key_id(&chosen);
-        match current {
-            Some(current) if current.key_id == key_id && current.version == chosen.version => Ok(current),
-            _ => Ok(Arc::new(Snapshot::new(key_id, chosen.version.clone(), witness, secret))),
-        }
-    }
-
-    async fn reopen(&self, snapshot: &Snapshot, call: &Call) -> Result<(), ProviderError> {
-        let opened = self.key.open(&snapshot.witness, call).await?;
-        if opened.same_as(&snapshot.secret) {
-            return Ok(());
-        }
-        let text = format!("key `{}`: the KMS opened an older wrap to something else", self.key.name());
-        Err(ProviderError::new(ErrorKind::BadAnswer, text))
-    }
-
     /// The active version is suddenly unknown to the KMS. Replaced ends the round; restored from an older backup
     /// forgets the lost version and goes on.
     async fn went_back(&mut self, lost: &KeyVersion, error: ProviderError, call: &Call) -> Result<(), RoundFailure> {
@@ -161,12 +114,12 @@ impl Prober {
         RoundFailure { error, stop: Some(reason) }
     }
 
-    fn disabled(&self, error: ProviderError) -> RoundFailure {
+    pub(super) fn disabled(&self, error: ProviderError) -> RoundFailure {
         let reason = format!("key `{}` is disabled in the KMS; enable it there", self.key.name());
         RoundFailure { error, stop: Some(reason) }
     }
 
-    fn gone(&self, error: ProviderError) -> RoundFailure {
+    pub(super) fn gone(&self, error: ProviderError) -> RoundFailure {
         let reason = format!(
             "key `{}` does not exist in the KMS any more. Don't make a new one under its name: restore it from the \
              KMS's backup, or every Secret under it is lost",

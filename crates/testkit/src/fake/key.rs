@@ -51,6 +51,7 @@ impl FakeKey {
             min_encryption: (self.min_encryption > 0).then_some(self.min_encryption),
             active_node: habits.active_node,
             newest_only: habits.newest_only,
+            one_way: habits.told_on_unwrap,
             ..Observation::default()
         }
     }

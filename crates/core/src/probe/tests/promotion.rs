@@ -257,3 +257,34 @@ async fn a_version_that_was_left_is_not_returned_to() {
     rig.round().await.unwrap();
     assert_eq!((rig.key_id(), rig.events.count("Promoted")), (id, 2));
 }
+
+/// Both its description and what wraps are of a node that lags.
+#[tokio::test(start_paused = true)]
+async fn a_kms_that_lags_altogether_is_believed_only_if_it_insists() {
+    let mut rig = Rig::new();
+    rig.kms.set(TOLD_ON_UNWRAP);
+    rig.round().await.unwrap();
+    let old = rig.key_id();
+    rig.kms.rotate(START);
+    rig.round().await.unwrap();
+    let new = rig.key_id();
+    rig.encrypt().await.unwrap();
+    let late = Habits { wraps_late: true, observes_late: true, ..TOLD_ON_UNWRAP };
+    for _ in 0..3 {
+        rig.kms.set(late);
+        for _ in 0..3 {
+            assert_eq!(rig.round().await, Err(ErrorKind::WrongVersion));
+            assert_eq!(rig.key_id(), new);
+        }
+        rig.kms.set(TOLD_ON_UNWRAP);
+        rig.round().await.unwrap();
+    }
+    assert_eq!(rig.events.count("Restored"), 0);
+    rig.kms.set(late);
+    for _ in 0..3 {
+        assert_eq!(rig.round().await, Err(ErrorKind::WrongVersion));
+    }
+    rig.round().await.unwrap();
+    assert_eq!((rig.key_id(), rig.events.count("Restored")), (old, 1));
+    assert!(rig.encrypt().await.is_ok());
+}

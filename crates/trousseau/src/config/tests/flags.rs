@@ -125,5 +125,7 @@ fn step<'a>(root: &'a serde_json::Value, place: &'a serde_json::Value, name: &st
         Some(reference) => root.pointer(reference.trim_start_matches('#'))?,
         None => place,
     };
-    place["properties"].get(name).or_else(|| place["oneOf"].as_array()?.iter().find_map(|way| step(root, way, name)))
+    // One of several ways, or a section that may be absent.
+    let ways = ["oneOf", "anyOf"].into_iter().filter_map(|key| place[key].as_array()).flatten();
+    place["properties"].get(name).or_else(|| ways.into_iter().find_map(|way| step(root, way, name)))
 }

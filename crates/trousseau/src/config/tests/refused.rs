@@ -18,7 +18,7 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
     ("clustr: a\nkeys: []\n", "t.yaml:1:1: ", "`clustr`", "did you mean `cluster`?"),
     ("keys: []\nprovidr: vault\n", "t.yaml:2:1: ", "`providr`", "the fields here are `cluster`"),
     ("keys:\n  - name: x\n    vualt: {}\n", "t.yaml:3:5: ", "`vualt`", "did you mean `vault`?"),
-    ("keys:\n  - name: x\n    awsKms: {}\n", "t.yaml:3:5: ", "`awsKms`", "`local`, `vault`"),
+    ("keys:\n  - name: x\n    kleidi: {}\n", "t.yaml:3:5: ", "`kleidi`", "`local`, `vault`"),
     ("keys:\n  - name: x\n    local: {path: /k}\n", "t.yaml:3:13: ", "`path`", "`file`, `credential`"),
     // A key and its KMS.
     ("keys:\n  - name: x\n", "t.yaml:2:5: ", "`keys[0]` names no KMS", "`local`, `vault`"),

@@ -1,0 +1,290 @@
+//! A symmetric KMS key as a [`Provider`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use aws_sdk_kms::Client;
+use aws_sdk_kms::primitives::Blob;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use trousseau_core::{
+    Call, Description, ErrorKind, KeyVersion, Observation, Provider, ProviderError, Secret, Unwrapped, VersionInfo,
+    Wrapped,
+};
+use zeroize::Zeroizing;
+
+use crate::answers::{Asked, Blames, Failure, failure};
+use crate::context::context;
+use crate::material;
+use crate::metadata::{self, Described};
+use crate::places::{Places, Verdict};
+use crate::session::Session;
+
+/// The longest ciphertext that KMS takes, in bytes.
+const MAX_CIPHERTEXT: usize = 6144;
+
+/// One symmetric key. Made by [`Config::provider`](crate::Config::provider); `Debug` shows the key only.
+pub struct AwsProvider {
+    description: Description,
+    own_pairs: BTreeMap<String, String>,
+    key: Arc<Key>,
+    notes: Mutex<Vec<(bool, String)>>,
+    /// Whether AWS names the material that decrypts.
+    named: AtomicBool,
+}
+
+/// Where the key is, and who asks.
+struct Key {
+    places: Places,
+    session: Session,
+}
+
+impl Key {
+    /// One call in one region; a second one only with credentials that are newer than those refused.
+    async fn at<T, F>(&self, at: usize, asked: impl Fn(Client) -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let absent = || Failure {
+            error: ProviderError::new(ErrorKind::Unusable, "AWS KMS: no such region is configured"),
+            blames: Blames::Nothing,
+        };
+        let (login, client) = self.session.client(at).await.ok_or_else(absent)?;
+        match asked(client).await {
+            Err(refused) if refused.blames == Blames::Credentials && self.session.renew(&login) => {
+                let (_, client) = self.session.client(at).await.ok_or_else(absent)?;
+                asked(client).await
+            }
+            done => done,
+        }
+    }
+
+    async fn describe(&self, at: usize, arn: &str) -> Result<Described, Failure> {
+        self.at(at, |client| async move {
+            let answer = client.describe_key().key_id(arn).send().await;
+            let answer = answer.map_err(|error| failure(Asked::DescribeKey, arn, &error, |_| false))?;
+            let key = answer.key_metadata().ok_or_else(|| unusable(Asked::DescribeKey, arn, "describes no key"))?;
+            metadata::read(arn, key).map_err(|error| Failure { error, blames: Blames::Nothing })
+        })
+        .await
+    }
+}
+
+fn unusable(asked: Asked, arn: &str, what: &str) -> Failure {
+    let text = format!("AWS KMS: {} with {arn}: the answer {what}; is this AWS KMS?", asked.name());
+    Failure { error: ProviderError::new(ErrorKind::BadAnswer, text), blames: Blames::Nothing }
+}
+
+/// An answer that names another key than the one that was asked for.
+fn of_another_key(asked: Asked, arn: &str, named: Option<&str>) -> Result<(), Failure> {
+    match named {
+        Some(named) if named != arn => Err(unusable(asked, arn, "is of another key")),
+        _ => Ok(()),
+    }
+}
+
+impl AwsProvider {
+    pub(crate) fn new(
+        description: Description,
+        own_pairs: BTreeMap<String, String>,
+        places: Places,
+        session: Session,
+    ) -> Self {
+        Self {
+            description,
+            own_pairs,
+            key: Arc::new(Key { places, session }),
+            notes: Mutex::default(),
+            named: AtomicBool::new(false),
+        }
+    }
+
+    async fn encrypt(&self, plaintext: &Secret, aad: Option<&[u8]>, call: &Call) -> Result<Vec<u8>, ProviderError> {
+        let pairs = &context(&self.own_pairs, aad);
+        let asked = |at, arn: Arc<str>| async move {
+            let arn = &*arn;
+            let ask = |client: Client| async move {
+                // The SDK's own copies can't be wiped.
+                let plain = Blob::new(plaintext.expose());
+                let request = client.encrypt().key_id(arn).plaintext(plain).set_encryption_context(pairs.clone());
+                let answer = request.send().await;
+                let answer = answer
+                    .map_err(|error| failure(Asked::Encrypt, arn, &error, |text| repeats(text, plaintext.expose())))?;
+                of_another_key(Asked::Encrypt, arn, answer.key_id())?;
+                let wrap = answer.ciphertext_blob.map(Blob::into_inner).filter(|wrap| !wrap.is_empty());
+                wrap.ok_or_else(|| unusable(Asked::Encrypt, arn, "holds no ciphertext"))
+            };
+            self.key.at(at, ask).await
+        };
+        self.key.places.ask(call, asked).await.map_err(|failure| failure.error)
+    }
+
+    /// Opens a wrap; the name of the material that did, where AWS tells it.
+    async fn decrypt(
+        &self,
+        wrap: &[u8],
+        aad: Option<&[u8]>,
+        call: &Call,
+    ) -> Result<(Secret, Option<KeyVersion>), ProviderError> {
+        if !(1..=MAX_CIPHERTEXT).contains(&wrap.len()) {
+            let text = format!("a wrap of {} bytes was never made by AWS KMS", wrap.len());
+            return Err(ProviderError::new(ErrorKind::Malformed, text));
+        }
+        let pairs = &context(&self.own_pairs, aad);
+        let asked = |at, arn: Arc<str>| async move {
+            let arn = &*arn;
+            let ask = |client: Client| async move {
+                // Always by the key's name: else KMS opens whatever any key of the account has made.
+                let request = client.decrypt().key_id(arn).ciphertext_blob(Blob::new(wrap));
+                let answer = request.set_encryption_context(pairs.clone()).send().await;
+                let answer =
+                    answer.map_err(|error| failure(Asked::Decrypt, arn, &error, |text| repeats(text, wrap)))?;
+                of_another_key(Asked::Decrypt, arn, answer.key_id())?;
+                let material = answer.key_material_id().map(|name| material::version(Some(name))).transpose();
+                let material = material.map_err(|error| Failure { error, blames: Blames::Nothing })?;
+                let plaintext = answer.plaintext.map(|plain| Secret::new(plain.into_inner()));
+                Ok((plaintext.ok_or_else(|| unusable(Asked::Decrypt, arn, "holds no plaintext"))?, material))
+            };
+            self.key.at(at, ask).await
+        };
+        let (plaintext, material) = self.key.places.ask(call, asked).await.map_err(|failure| failure.error)?;
+        if material.is_some() {
+            self.named.store(true, Ordering::Relaxed);
+        }
+        Ok((plaintext, material))
+    }
+
+    /// Asks every region what it says of the key, all at once, so that one that is back is asked in its turn again.
+    async fn describe_everywhere(&self, call: &Call) -> Result<Described, Failure> {
+        let mut asked = JoinSet::new();
+        for (at, arn) in self.key.places.arns().enumerate() {
+            let (key, time) = (Arc::clone(&self.key), call.remaining());
+            asked.spawn(async move { (at, timeout(time, key.describe(at, &arn)).await) });
+        }
+        let (mut best, mut verdict): (Option<(usize, Described)>, _) = (None, Verdict::default());
+        while let Some(joined) = asked.join_next().await {
+            // A panic in there was reported already.
+            let Ok((at, outcome)) = joined else { continue };
+            let outcome = outcome.unwrap_or_else(|_| {
+                let text = "AWS KMS: DescribeKey: no answer in time";
+                Err(Failure { error: ProviderError::new(ErrorKind::Deadline, text), blames: Blames::Nothing })
+            });
+            self.key.places.found(at, outcome.as_ref().err());
+            match outcome {
+                Ok(described) if best.as_ref().is_none_or(|(first, _)| at < *first) => best = Some((at, described)),
+                Ok(_) => {}
+                Err(failure) => verdict.add(at, failure),
+            }
+        }
+        best.map(|(_, described)| described).ok_or_else(|| verdict.reached())
+    }
+
+    fn note(&self, described: Result<&Described, ()>, version: &KeyVersion) {
+        let mut notes = Vec::new();
+        match described {
+            Ok(Described { ends: Some(end), .. }) => {
+                notes.push((true, format!("the imported key material ends at {end}; import it again before")));
+            }
+            Ok(_) => {}
+            Err(()) => notes.push((true, "kms:DescribeKey is not allowed: the key's state is not watched".to_owned())),
+        }
+        if version.number().is_some() && !self.named.load(Ordering::Relaxed) {
+            let text = "AWS names no key material here: key_id is made of the ARN alone and does not follow rotation";
+            notes.push((true, text.to_owned()));
+        } else if version.number().is_none() && !self.named.load(Ordering::Relaxed) {
+            let text = "Decrypt does not name the key material here: a rotation shows at the next probe only";
+            notes.push((true, text.to_owned()));
+        }
+        *self.notes.lock().unwrap_or_else(PoisonError::into_inner) = notes;
+    }
+}
+
+#[async_trait]
+impl Provider for AwsProvider {
+    fn describe(&self) -> &Description {
+        &self.description
+    }
+
+    async fn presence(&self, call: &Call) -> Result<(), ProviderError> {
+        match self.describe_everywhere(call).await {
+            Ok(_) => Ok(()),
+            // KMS makes no key on Encrypt, so the wrap that follows shows it as well.
+            Err(failure) if failure.blames == Blames::Permission => Ok(()),
+            Err(failure) => Err(failure.error),
+        }
+    }
+
+    async fn observe(&self, call: &Call) -> Result<Observation, ProviderError> {
+        let described = match self.describe_everywhere(call).await {
+            Ok(described) => Some(described),
+            Err(failure) if failure.blames == Blames::Permission => None,
+            Err(failure) => return Err(failure.error),
+        };
+        let version = match &described {
+            Some(described) => described.version.clone(),
+            // Who opens the probe's fresh wrap learns the name; it is the same one, so key_id is too.
+            None => material::version(None)?,
+        };
+        self.note(described.as_ref().ok_or(()), &version);
+        Ok(Observation {
+            // No creation time: DescribeKey tells the key's, not the material's, which alone would matter. AWS wraps
+            // under the newest material from the moment of the rotation on, so nothing can be put off either.
+            versions: vec![VersionInfo { version, created: None, active_from: Some(0), material: None }],
+            min_encryption: None,
+            credential_ttl: self.key.session.credential_ttl(),
+            clock_skew: self.key.session.skew(),
+            active_node: true,
+            newest_only: true,
+            one_way: true,
+        })
+    }
+
+    /// KMS takes no version by name: whoever opens the wrap learns which material it was.
+    async fn wrap(
+        &self,
+        version: &KeyVersion,
+        plaintext: &Secret,
+        aad: Option<&[u8]>,
+        call: &Call,
+    ) -> Result<Wrapped, ProviderError> {
+        Ok(Wrapped { version: version.clone(), bytes: self.encrypt(plaintext, aad, call).await? })
+    }
+
+    async fn unwrap(
+        &self,
+        _: &KeyVersion,
+        wrap: &[u8],
+        aad: Option<&[u8]>,
+        call: &Call,
+    ) -> Result<Unwrapped, ProviderError> {
+        let (plaintext, version) = self.decrypt(wrap, aad, call).await?;
+        Ok(Unwrapped { plaintext, version })
+    }
+
+    fn wrap_size(&self) -> usize {
+        140
+    }
+
+    fn report(&self) -> Vec<(bool, String)> {
+        let mut lines = self.key.places.report();
+        lines.extend(self.notes.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
+        lines
+    }
+}
+
+impl fmt::Debug for AwsProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AwsProvider({})", self.description.identity.first().map_or("", String::as_str))
+    }
+}
+
+/// Whether a text quotes what was sent, as it is or as it travels.
+fn repeats(text: &str, sent: &[u8]) -> bool {
+    let encoded = Zeroizing::new(STANDARD.encode(sent));
+    trousseau_http::repeats(text, sent) || trousseau_http::repeats(text, encoded.as_bytes())
+}
