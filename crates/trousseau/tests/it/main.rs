@@ -13,3 +13,4 @@ mod commands;
 mod lying_vault;
 mod process;
 mod serving;
+mod upstream_names;
