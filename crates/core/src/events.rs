@@ -186,6 +186,14 @@ pub enum Event<'a> {
         /// Why, and what to do.
         reason: &'a str,
     },
+    /// The KMS opens no more what the version that was writing wrapped, and lists none that was known. An alarm: either
+    /// `min_decryption_version` was raised over a version in use, or it is another key under the same name.
+    ActiveShut {
+        /// The key's name.
+        key: &'a str,
+        /// The version that was writing.
+        lost: &'a KeyVersion,
+    },
     /// A record's key_id and its header name different versions.
     KeyIdMismatch,
     /// A record under the active key_id was refused by authentication. An alarm; writes go on.

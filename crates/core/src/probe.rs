@@ -62,6 +62,8 @@ pub struct Prober {
     counts: bool,
     /// The version that this round found lost by a restored backup.
     restored: Option<KeyVersion>,
+    /// This round's list shares no version with what was proven, and the proven one is no more to be opened.
+    suspected: bool,
     clock: Arc<dyn Clock>,
     events: Arc<dyn Events>,
 }
@@ -77,7 +79,7 @@ impl Prober {
         events: Arc<dyn Events>,
     ) -> Self {
         let promotion = Promotion::new(rule);
-        Self { key, writer, times, promotion, counts: true, restored: None, clock, events }
+        Self { key, writer, times, promotion, counts: true, restored: None, suspected: false, clock, events }
     }
 
     /// Probes for ever: at the interval after a good round, sooner after a bad one, at once when woken. Drop the

@@ -9,7 +9,7 @@ use crate::provider::{Observation, VersionInfo};
 use crate::version::KeyVersion;
 
 /// How long, or how often, a new version must be seen before it writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PromotionRule {
     /// Age that a version needs where the KMS tells when it was made: all peers can read it by then.
     pub delay: Duration,
@@ -24,7 +24,7 @@ impl Default for PromotionRule {
 }
 
 /// The rule and what it remembers: only the run of equal observations of versions without times.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Promotion {
     rule: PromotionRule,
     newest: Option<(KeyVersion, u32)>,
@@ -60,6 +60,13 @@ impl Promotion {
             Some(held) if position(&held.version) > position(&chosen.version) => Some(held),
             _ => Some(chosen),
         }
+    }
+
+    /// The same, with its count cut to where it decides: the model would count for ever.
+    #[cfg(test)]
+    pub(crate) fn canonical(mut self) -> Self {
+        self.newest = self.newest.map(|(version, run)| (version, run.min(self.rule.observations)));
+        self
     }
 
     /// Counts equal observations of the newest version; true once there were enough, or when nothing writes yet.

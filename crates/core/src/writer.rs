@@ -47,6 +47,17 @@ impl Snapshot {
     pub(crate) fn withdraw(&self) -> bool {
         self.use_state.compare_exchange(UNUSED, WITHDRAWN, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
+
+    /// Unused, used or withdrawn: for the model, which takes states apart and puts them together again.
+    #[cfg(test)]
+    pub(crate) fn use_state(&self) -> u8 {
+        self.use_state.load(Ordering::Acquire)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn in_use_state(self, state: u8) -> Self {
+        Self { use_state: AtomicU8::new(state), ..self }
+    }
 }
 
 /// What is known at one moment. Replaced as a whole.

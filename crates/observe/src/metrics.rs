@@ -273,6 +273,7 @@ impl Events for Metrics {
                 self.left_out.get_or_create(&labels).set((!writes).into());
             }
             Event::MemberStopped { .. } => self.alarm("member_stopped"),
+            Event::ActiveShut { .. } => self.alarm("active_version_shut"),
             Event::KeyReplacedSuspected { .. } => self.alarm("key_replaced_suspected"),
             Event::KeyIdMismatch => {
                 self.mismatches.inc();

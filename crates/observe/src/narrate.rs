@@ -40,6 +40,9 @@ pub(crate) fn narrate(event: &Event<'_>) {
         Event::MemberStopped { key, member, reason } => {
             error!(key, member, reason, "ALARM: this member can't write any more");
         }
+        Event::ActiveShut { key, lost } => {
+            error!(key, %lost, "ALARM: the KMS no longer opens what this version wrote until now, and lists only unknown ones: lower min_decryption_version, or, if another key was put in its place, restore the old one");
+        }
         Event::KeyIdMismatch => debug!("a record's key_id and its header name different versions"),
         Event::KeyReplacedSuspected { key } => {
             error!(key, "ALARM: a record under the active key_id was refused by authentication");

@@ -89,6 +89,7 @@ struct State {
     habits: Habits,
     outage: Option<ErrorKind>,
     disabled: bool,
+    hidden: usize,
     script: Script,
 }
 
@@ -110,6 +111,7 @@ impl FakeProvider {
             habits: Habits::default(),
             outage: None,
             disabled: false,
+            hidden: 0,
             script: Script::default(),
         };
         Self { description, state: Mutex::new(state) }
@@ -163,6 +165,12 @@ impl FakeProvider {
         if let Some(key) = self.state().key.as_mut() {
             key.min_decryption = version;
         }
+    }
+
+    /// Leaves this many of the newest versions out of the list, though they wrap and open: what a node lists that
+    /// lags behind the one that answers everything else. 0 = none.
+    pub fn hide_newest(&self, versions: usize) {
+        self.state().hidden = versions;
     }
 
     /// The key as it is now.
@@ -242,7 +250,9 @@ impl Provider for FakeProvider {
     async fn observe(&self, call: &Call) -> Result<Observation, ProviderError> {
         self.begin(Operation::Observe, call).await?;
         let state = self.state();
-        Ok(state.key()?.observe(&state.habits))
+        let mut seen = state.key()?.observe(&state.habits);
+        seen.versions.truncate(seen.versions.len().saturating_sub(state.hidden).max(1));
+        Ok(seen)
     }
 
     async fn wrap(

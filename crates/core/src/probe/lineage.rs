@@ -6,7 +6,7 @@ use crate::provider::{Observation, VersionInfo};
 use crate::version::KeyVersion;
 
 /// What this process has proven about the writing key: the versions that it saw and what marks them.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Lineage {
     marks: BTreeMap<KeyVersion, Mark>,
     active_node: bool,
@@ -18,7 +18,7 @@ pub(crate) struct Lineage {
 }
 
 /// How many rounds in a row were told what would be the end of writes.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 struct Suspicions {
     gone: u32,
     too_new: u32,
@@ -39,13 +39,15 @@ fn mark(info: &VersionInfo) -> Option<Mark> {
     (mark != (None, None)).then_some(mark)
 }
 
-/// Why a version that was proven is suddenly too new.
+/// Whether a list of versions is of the key that was proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TooNew {
-    /// Marks changed, or the KMS tells none: the key was replaced under its name.
-    Replaced,
-    /// All are equal: an older backup was restored.
-    Restored,
+pub(super) enum Kinship {
+    /// A version that was seen before has the mark that it had, and none has another.
+    Same,
+    /// One has another mark: the key was replaced under its name.
+    Other,
+    /// None was seen before, or the KMS tells no marks.
+    Unknown,
 }
 
 impl Lineage {
@@ -71,18 +73,18 @@ impl Lineage {
         active_node || self.now.too_new >= WITHOUT_ACTIVE_NODE
     }
 
-    /// Reads a list after the witness was refused as too new.
-    pub(super) fn too_new(&self, seen: &Observation) -> TooNew {
-        let mut compared = false;
+    /// Reads a list after the witness was refused as too new or too old.
+    pub(super) fn compare(&self, seen: &Observation) -> Kinship {
+        let mut kinship = Kinship::Unknown;
         for info in &seen.versions {
             if let (Some(now), Some(before)) = (mark(info), self.marks.get(&info.version)) {
                 if now != *before {
-                    return TooNew::Replaced;
+                    return Kinship::Other;
                 }
-                compared = true;
+                kinship = Kinship::Same;
             }
         }
-        if compared { TooNew::Restored } else { TooNew::Replaced }
+        kinship
     }
 
     /// Counts a probe that was told that the key doesn't exist; true once that is certain: after two probes in
@@ -114,6 +116,17 @@ impl Lineage {
         self.now.returned >= WITHOUT_ACTIVE_NODE
     }
 
+    /// The same, with counters cut to where they decide: the model would count for ever.
+    #[cfg(test)]
+    pub(super) fn canonical(mut self) -> Self {
+        for suspicions in [&mut self.now, &mut self.before] {
+            suspicions.gone = suspicions.gone.min(WITHOUT_ACTIVE_NODE);
+            suspicions.too_new = suspicions.too_new.min(WITHOUT_ACTIVE_NODE);
+            suspicions.returned = suspicions.returned.min(WITHOUT_ACTIVE_NODE);
+        }
+        self
+    }
+
     /// Forgets everything: the key was restored to an older state, which is the new truth.
     pub(super) fn forget(&mut self) {
         *self = Self::default();
@@ -122,7 +135,7 @@ impl Lineage {
 
 #[cfg(test)]
 mod tests {
-    use super::{Lineage, TooNew};
+    use super::{Kinship, Lineage};
     use crate::provider::{Observation, VersionInfo};
 
     fn listed(materials: &[&str]) -> Observation {
@@ -140,8 +153,8 @@ mod tests {
     fn fingerprints_tell_a_restored_file_from_another_one() {
         let mut lineage = Lineage::default();
         lineage.prove(&listed(&["a", "b"]));
-        assert_eq!(lineage.too_new(&listed(&["a"])), TooNew::Restored);
-        assert_eq!(lineage.too_new(&listed(&["x"])), TooNew::Replaced);
-        assert_eq!(lineage.too_new(&listed(&[""])), TooNew::Replaced);
+        assert_eq!(lineage.compare(&listed(&["a"])), Kinship::Same);
+        assert_eq!(lineage.compare(&listed(&["x"])), Kinship::Other);
+        assert_eq!(lineage.compare(&listed(&[""])), Kinship::Unknown);
     }
 }

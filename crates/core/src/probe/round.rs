@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Prober;
-use super::lineage::TooNew;
+use super::lineage::Kinship;
 use crate::error::{ErrorKind, ProviderError};
 use crate::events::Event;
 use crate::provider::{Call, Observation};
@@ -29,11 +29,11 @@ impl Prober {
     /// Opens the witness again, reads the key's versions, chooses, and proves the choice. Nothing is encrypted before
     /// something was decrypted: an Encrypt by a token that may create makes a missing key anew.
     pub(super) async fn examine(&mut self, call: &Call) -> Result<(Observation, Arc<Snapshot>), RoundFailure> {
-        self.restored = None;
+        (self.restored, self.suspected) = (None, false);
         self.writer.lineage().begin_round();
         let now = self.writer.load();
         let mut current = now.snapshot.clone();
-        let mut reopened = false;
+        let (mut reopened, mut shut) = (false, None);
         match &current {
             Some(snapshot) => match self.reopen(snapshot, call).await {
                 Ok(()) => reopened = true,
@@ -45,8 +45,10 @@ impl Prober {
                         self.went_back(&snapshot.version, error, call).await?;
                         current = None;
                     }
+                    // A stop ends only when the old wrap opens again.
+                    ErrorKind::TooOld if now.stopped.is_some() => return Err(error.into()),
                     // min_decryption_version was raised above the active version: the list below has its successor.
-                    ErrorKind::TooOld => {}
+                    ErrorKind::TooOld => shut = Some(error),
                     _ => return Err(error.into()),
                 },
             },
@@ -61,6 +63,15 @@ impl Prober {
             ErrorKind::Disabled => self.disabled(error),
             _ => error.into(),
         })?;
+        if let Some(error) = shut {
+            let kinship = self.writer.lineage().compare(&seen);
+            match kinship {
+                Kinship::Other => return Err(self.replaced(error)),
+                // As likely a key of that name made anew. Its id is another one, so it may write; but not in silence.
+                Kinship::Unknown => self.suspected = true,
+                Kinship::Same => {}
+            }
+        }
         let active = current.as_ref().map(|snapshot| &snapshot.version);
         if let Some(active) = active.filter(|active| reopened && !seen.may_open(active)) {
             let text = format!(
@@ -93,10 +104,10 @@ impl Prober {
         if !self.writer.lineage().too_new_is_certain(seen.active_node) {
             return Err(error.into());
         }
-        let verdict = self.writer.lineage().too_new(&seen);
-        match verdict {
-            TooNew::Replaced => Err(self.replaced(error)),
-            TooNew::Restored => {
+        let kinship = self.writer.lineage().compare(&seen);
+        match kinship {
+            Kinship::Other | Kinship::Unknown => Err(self.replaced(error)),
+            Kinship::Same => {
                 // Told and acted on once a lower version is proven: until then the evidence is still needed.
                 self.restored = Some(lost.clone());
                 Ok(())
@@ -133,6 +144,9 @@ impl Prober {
         if let Some(lost) = self.restored.take() {
             self.writer.lineage().forget();
             self.events.on(&Event::Restored { key: self.key.name(), lost: &lost });
+        }
+        if let (true, Some(lost)) = (self.suspected, &before.snapshot) {
+            self.events.on(&Event::ActiveShut { key: self.key.name(), lost: &lost.version });
         }
         self.writer.lineage().prove(seen);
         let same = before.snapshot.as_ref().is_some_and(|snapshot| Arc::ptr_eq(snapshot, &next));

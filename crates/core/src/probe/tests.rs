@@ -1,4 +1,5 @@
 mod gone;
+mod model;
 mod outage;
 mod promotion;
 mod regressions;

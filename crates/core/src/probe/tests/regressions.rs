@@ -107,3 +107,67 @@ async fn woken_rounds_are_no_observations() {
     assert_eq!(rig.version(), Some(1), "after {:?}", began.elapsed());
     probe.abort();
 }
+
+/// A key that was replaced and turned until even its `min_decryption_version` lay above ours took over in silence.
+#[tokio::test(start_paused = true)]
+async fn a_key_replaced_and_shut_above_the_active_version_stops_where_the_marks_tell() {
+    let mut rig = Rig::promoted().await;
+    rig.kms.rotate(START);
+    rig.round().await.unwrap();
+    rig.kms.replace(START + 1);
+    rig.kms.rotate(START + 2);
+    rig.kms.rotate(START + 3);
+    rig.kms.min_decryption(3);
+    for _ in 0..3 {
+        assert_eq!(rig.round().await, Err(ErrorKind::TooOld), "version 3 was made at another time before");
+        assert_eq!(rig.ring.status().unwrap_err().kind(), ErrorKind::Stopped);
+    }
+    assert_eq!(rig.events.count("Stopped"), 1);
+}
+
+/// The same where no listed version was known: it writes under an id of its own, but somebody is told.
+#[tokio::test(start_paused = true)]
+async fn an_active_version_that_is_shut_under_unknown_ones_is_an_alarm() {
+    let mut rig = Rig::ready().await;
+    let before = rig.key_id();
+    rig.kms.replace(START);
+    rig.kms.rotate(START + 1);
+    rig.kms.min_decryption(2);
+    rig.round().await.unwrap();
+    assert_ne!(rig.key_id(), before);
+    assert_eq!(rig.events.count("ActiveShut { key: \"primary\", lost: Number(1) }"), 1);
+    rig.round().await.unwrap();
+    assert_eq!(rig.events.count("ActiveShut"), 1, "told once");
+}
+
+/// A stop ended when the other key's `min_decryption_version` was raised: nothing of ours had opened again.
+#[tokio::test(start_paused = true)]
+async fn raising_min_decryption_does_not_end_a_stop() {
+    let mut rig = Rig::ready().await;
+    rig.kms.replace(START);
+    assert!(rig.round().await.is_err());
+    rig.kms.rotate(START + 1);
+    rig.kms.min_decryption(2);
+    for _ in 0..3 {
+        assert_eq!(rig.round().await, Err(ErrorKind::TooOld));
+        assert_eq!(rig.ring.status().unwrap_err().kind(), ErrorKind::Stopped);
+    }
+    assert_eq!(rig.events.count("Resumed"), 0);
+}
+
+/// R3: a listing by a node that lags took the newest version off the list, and an id that was left came back.
+#[tokio::test(start_paused = true)]
+async fn i3_a_listing_that_lags_behind_the_active_version_changes_nothing() {
+    let mut rig = Rig::promoted().await;
+    let used = rig.encrypt().await.unwrap().key_id;
+    let lagging = rig.kms.clone();
+    lagging.hide_newest(1);
+    for _ in 0..5 {
+        assert_eq!(rig.round().await, Err(ErrorKind::Lagging));
+        assert_eq!((rig.key_id(), rig.healthz()), (used.to_string(), "ok".into()));
+        assert_eq!(rig.encrypt().await.unwrap().key_id, used);
+    }
+    lagging.hide_newest(0);
+    rig.round().await.unwrap();
+    assert_eq!((rig.key_id(), rig.events.count("Promoted")), (used.to_string(), 2));
+}
