@@ -89,7 +89,9 @@ impl Log {
 /// headers below that, and with them tokens and seeds (I9).
 fn targets(level: LevelFilter) -> Targets {
     let others = level.min(LevelFilter::INFO);
-    Targets::new().with_default(others).with_target("trousseau", level)
+    // The SDK of AWS tells at info which access key it uses, again and again.
+    let sdk = level.min(LevelFilter::WARN);
+    Targets::new().with_default(others).with_target("trousseau", level).with_target("aws_", sdk)
 }
 
 fn parse(level: &str) -> Result<LevelFilter, LogError> {
@@ -117,6 +119,9 @@ mod tests {
             assert!(!filter.would_enable(target, &Level::DEBUG), "{target}");
             assert!(filter.would_enable(target, &Level::INFO), "{target}");
         }
+        assert!(!filter.would_enable("aws_config::profile::credentials", &Level::INFO));
+        assert!(filter.would_enable("aws_config::profile::credentials", &Level::WARN));
+        assert!(filter.would_enable("trousseau_aws::places", &Level::TRACE));
     }
 
     #[test]

@@ -8,6 +8,8 @@
 )]
 
 mod any;
+mod aws_kms;
+mod aws_rig;
 mod client;
 
 mod observed;

@@ -1,0 +1,44 @@
+//! Secrets under a key in an emulator of AWS KMS with real cryptography.
+
+use std::time::Duration;
+
+use trousseau_cluster::Emulator;
+
+use crate::aws_rig::AwsRig;
+
+#[test]
+fn a_secret_is_stored_under_a_key_in_aws_kms_and_outlives_a_restart_of_the_plugin() {
+    let mut rig = AwsRig::start(Emulator::Moto);
+    let key_id = rig.key_id();
+    assert!(rig.create("one") && rig.is_readable("one"));
+    let record = rig.record("one");
+    assert_eq!(record.key_id, key_id);
+    // Our header with the kind of AWS KMS, and at most what Kubernetes stores.
+    assert_eq!(record.encrypted_dek_source[..5], [0xFE, 0x54, 1, 1, 3]);
+    assert!(record.encrypted_dek_source.len() <= 1024);
+    assert_eq!(rig.plugin.client().decrypt(&record).unwrap().len(), 32);
+
+    rig.plugin.kill();
+    rig.plugin.start_again();
+    rig.plugin.wait_ready();
+    assert_eq!(rig.key_id(), key_id, "the same id after a restart");
+    assert_eq!(rig.plugin.client().decrypt(&record).unwrap().len(), 32);
+    assert!(rig.create("two") && rig.is_readable("one") && rig.is_readable("two"));
+    let (_, page) = rig.plugin.page("/readyz?verbose");
+    assert!(page.contains("key_id is made of the ARN alone"), "{page}");
+
+    // The emulator goes on encrypting, which AWS would not; the key's state is what tells.
+    rig.kms.with_key("ScheduleKeyDeletion", &rig.arn).unwrap();
+    rig.plugin.wait_page("/readyz", 503, Duration::from_secs(60));
+    let (_, page) = rig.plugin.page("/readyz?verbose");
+    assert!(page.contains("is disabled in the KMS") && page.contains("cancel-key-deletion"), "{page}");
+    assert!(rig.plugin.client().encrypt(b"seed").is_err());
+    for action in ["CancelKeyDeletion", "EnableKey"] {
+        rig.kms.with_key(action, &rig.arn).unwrap();
+    }
+    rig.plugin.wait_ready();
+    assert!(rig.is_readable("one"));
+
+    let log = rig.plugin.log();
+    assert!(!log.contains("hunter2") && !log.contains("AKIATEST"), "{log}");
+}
