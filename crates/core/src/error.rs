@@ -173,6 +173,22 @@ impl ErrorKind {
 
 /// A failure of a provider or of what wraps it. The text says what failed, on what, and what to do next; it never
 /// holds key material or credentials, which have types that can't be printed.
+///
+/// ```
+/// use std::time::Duration;
+/// use trousseau_core::error::{Code, ErrorKind, ProviderError, Retry};
+///
+/// let said = std::io::Error::other("503 slow down");
+/// let error = ProviderError::new(ErrorKind::Throttled, "https://kms.example/v1/keys/k")
+///     .with_retry_after(Some(Duration::from_secs(2)))
+///     .with_source(said);
+/// assert_eq!(error.chain(), "https://kms.example/v1/keys/k: 503 slow down");
+/// // All the rest follows from the kind.
+/// assert_eq!(error.kind().code(), Code::ResourceExhausted);
+/// assert_eq!(error.kind().retry(), Retry::Backoff);
+/// assert!(error.kind().trips_breaker());
+/// assert_eq!(error.kind().label(), "throttled");
+/// ```
 #[derive(Debug)]
 pub struct ProviderError {
     kind: ErrorKind,

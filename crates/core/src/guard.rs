@@ -47,6 +47,29 @@ impl Default for Limits {
 
 /// A provider with a deadline on each call, a bound on calls in flight, retries inside the caller's deadline, and a
 /// breaker. Probes go past queue and breaker and are never retried: they are what finds out.
+///
+/// It is a [`Provider`] itself, so whatever takes one takes a guarded one:
+///
+/// ```
+/// # mod kms { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/in_memory/kms.rs")); }
+/// use std::sync::Arc;
+/// use std::time::Duration;
+///
+/// use trousseau_core::events::Silent;
+/// use trousseau_core::guard::{Guard, Limits};
+/// use trousseau_core::{Call, ErrorKind, Provider as _, Secret};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let kms = kms::InMemory::new().map_err(|_| "no random bytes")?;
+/// let limits = Limits { in_flight: 8, ..Limits::default() };
+/// let guarded = Guard::new("primary", Arc::new(kms), limits, Arc::new(Silent));
+/// let (seed, late) = (Secret::new(vec![7; 32]), Call::within(Duration::ZERO));
+/// let refused = guarded.wrap(&1.into(), &seed, None, &late).await;
+/// assert_eq!(refused.unwrap_err().kind(), ErrorKind::Deadline);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Guard {
     key: String,
     inner: Arc<dyn Provider>,

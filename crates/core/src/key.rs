@@ -39,6 +39,31 @@ pub struct KeyConfig {
 }
 
 /// A configured key. Cheap to share behind an `Arc`; holds no key material itself.
+///
+/// ```
+/// # mod kms { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/in_memory/kms.rs")); }
+/// use std::sync::Arc;
+/// use std::time::Duration;
+///
+/// use trousseau_core::envelope::Clusters;
+/// use trousseau_core::{AadPolicy, Call, Key, KeyConfig, Secret};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let key = |cluster: &str, kms: &Arc<kms::InMemory>| -> Result<Key, Box<dyn std::error::Error>> {
+///     let clusters = Arc::new(Clusters::new(vec![cluster.to_owned()])?);
+///     let aad = AadPolicy::Required { accept_without: false };
+///     Ok(Key::new(KeyConfig { name: "primary".to_owned(), clusters, aad }, Arc::clone(kms) as _))
+/// };
+/// let kms = Arc::new(kms::InMemory::new().map_err(|_| "no random bytes")?);
+/// let (call, seed) = (Call::within(Duration::from_secs(3)), Secret::new(vec![7; 32]));
+/// let sealed = key("prod-eu-1", &kms)?.seal(&1.into(), &seed, &call).await?;
+/// assert_eq!(sealed.len(), 13 + 12 + 32 + 16);
+/// assert!(key("prod-eu-1", &kms)?.open(&sealed, &call).await?.same_as(&seed));
+/// assert!(key("prod-eu-2", &kms)?.open(&sealed, &call).await.is_err(), "another cluster's");
+/// # Ok(())
+/// # }
+/// ```
 pub struct Key {
     config: KeyConfig,
     provider: Arc<dyn Provider>,

@@ -1,8 +1,24 @@
 //! Keys, identity, envelope, promotion and health of a Kubernetes KMS plugin: everything that needs no I/O.
 //!
-//! A KMS is one implementation of [`Provider`]. What wraps it once, from outside, is a [`guard::Guard`] (deadlines,
-//! retries, breaker, bounds); a [`Key`] turns its wraps into self-describing ciphertexts; a [`Keyring`] is the
-//! configured list of keys: the first one writes, all of them read; a [`probe::Prober`] keeps what Status says true.
+//! A KMS is one implementation of [`Provider`], and one of [`section::Section`] for its part of the configuration. What
+//! wraps a provider once, from outside, is the same for all of them:
+//!
+//! | | |
+//! |---|---|
+//! | [`guard::Guard`] | deadline, calls at once, queue, retries inside the caller's time, breaker, measurement |
+//! | [`Key`] | header and additional data; opens every fresh wrap again before it is handed out |
+//! | [`probe::Prober`] | shows every 30 s that the key exists and is the same one; chooses the version that writes |
+//! | [`Writer`] | what Status and Encrypt speak from: one snapshot, swapped as a whole |
+//! | [`Keyring`] | the configured keys: the first one writes, all of them read |
+//! | [`any::AnyProvider`] | several keys as one |
+//!
+//! From a provider to what kube-apiserver is answered (`cargo run -p trousseau-core --example in_memory`; the provider
+//! itself is shown at [`Provider`]):
+//!
+//! ```
+//! # mod kms { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/in_memory/kms.rs")); }
+#![doc = include_str!("../examples/in_memory/flow.rs")]
+//! ```
 
 pub mod any;
 pub mod clock;

@@ -20,6 +20,25 @@ use crate::version::KeyVersion;
 /// * Errors carry the [`ErrorKind`](crate::ErrorKind) that says what happened; an unknown one is
 ///   [`Server`](crate::ErrorKind::Server), never a success.
 /// * A dropped future leaves nothing behind.
+///
+/// # Example
+///
+/// A whole one, in memory (`docs/providers.md` has one for a REST API):
+///
+/// ```
+#[doc = include_str!("../examples/in_memory/kms.rs")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let kms = InMemory::new().map_err(|_| "no random bytes")?;
+/// let (call, seed) = (Call::within(std::time::Duration::from_secs(3)), Secret::new(vec![7; 32]));
+/// let wrapped = kms.wrap(&1.into(), &seed, Some(b"prod-eu-1"), &call).await?;
+/// let opened = kms.unwrap(&wrapped.version, &wrapped.bytes, Some(b"prod-eu-1"), &call).await?;
+/// assert!(opened.plaintext.same_as(&seed));
+/// let other = kms.unwrap(&wrapped.version, &wrapped.bytes, Some(b"prod-eu-2"), &call).await;
+/// assert_eq!(other.unwrap_err().kind(), ErrorKind::Unauthentic);
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait Provider: Send + Sync + 'static {
     /// What this key is: fixed for the life of the value, known without asking the KMS.

@@ -6,6 +6,53 @@
 //! * what is serialised is shown to people (`config show`), so a secret is a [`SecretText`], which writes itself as
 //!   `***`, and a URL is written by [`without_password`];
 //! * the comments on the fields are the documentation that `trousseau providers` prints.
+//!
+//! ```
+//! use std::path::PathBuf;
+//! use std::sync::Arc;
+//!
+//! use trousseau_core::section::{BuildError, Environment, Fault, Fill, Host, Section, absolute};
+//! use trousseau_core::{Provider, ProviderKind};
+//!
+//! #[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema, serde::Serialize)]
+//! #[serde(deny_unknown_fields, rename_all = "camelCase")]
+//! struct Config {
+//!     /// The key's name.
+//!     key: String,
+//!     /// The file with the token. Absent = `ACME_TOKEN_FILE`.
+//!     token_file: Option<PathBuf>,
+//! }
+//!
+//! const TOKEN_FILE: Fill = Fill { field: "tokenFile", variables: &["ACME_TOKEN_FILE"], in_key_id: false };
+//!
+//! impl Section for Config {
+//!     const KIND: ProviderKind = ProviderKind { code: 0xF1, name: "acme" };
+//!     const SUMMARY: &'static str = "Acme KMS";
+//!     const FILLS: &'static [Fill] = &[TOKEN_FILE];
+//!
+//!     fn is_unset(&self, field: &str) -> bool {
+//!         field == TOKEN_FILE.field && self.token_file.is_none()
+//!     }
+//!
+//!     fn check(&self) -> Result<(), Fault> {
+//!         absolute("tokenFile", self.token_file.as_deref())
+//!     }
+//!
+//!     fn build(&self, host: &Host) -> Result<Arc<dyn Provider>, BuildError> {
+//!         let filled = || TOKEN_FILE.variables.iter().find_map(|name| host.environment.get(name));
+//!         let file = self.token_file.clone().or_else(|| Some(filled()?.expose().into()));
+//!         Err(format!("{} under {} with {file:?} is left to the reader", Self::SUMMARY, self.key).into())
+//!     }
+//! }
+//!
+//! let relative = Config { key: "k".into(), token_file: Some("token".into()) };
+//! assert_eq!(relative.check().unwrap_err().field, "tokenFile");
+//! let variables = Environment::new(|name| (name == "ACME_TOKEN_FILE").then(|| "/run/token".to_owned()));
+//! assert_eq!(variables.filling(&TOKEN_FILE), Some("ACME_TOKEN_FILE"));
+//! let host = Host { environment: variables, credentials: None };
+//! let error = Config { key: "k".into(), token_file: None }.build(&host).err().unwrap();
+//! assert!(error.to_string().contains("/run/token"));
+//! ```
 
 use std::error::Error;
 use std::fmt;

@@ -203,6 +203,11 @@ impl Provider for PluginProvider {
         let plaintext = seal::open(&key, sealed, &bound(aad, head)).map_err(|_| refused())?;
         Ok(Unwrapped { plaintext, version: None })
     }
+
+    /// A ciphertext that is 16 bytes longer than the key in it, and what stands around it.
+    fn wrap_size(&self) -> usize {
+        6 + KEY + 16 + KEY + seal::TAG
+    }
 }
 
 impl fmt::Debug for PluginProvider {
