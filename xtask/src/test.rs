@@ -119,11 +119,11 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} passed, {} failed", self.passed, self.failed)?;
         match self.ignored as usize + self.left_out.len() {
-            0 => Ok(()),
-            skipped => write!(f, ", {skipped} skipped"),
+            0 => {}
+            skipped => writeln!(f, "{skipped} skipped")?,
         }
+        write!(f, "{} passed, {} failed", self.passed, self.failed)
     }
 }
 
@@ -161,7 +161,7 @@ mod tests {
             tally.count(line);
         }
         assert_eq!(tally.failures, ["room::breaks"]);
-        assert_eq!(tally.to_string(), "42 passed, 1 failed, 1 skipped");
+        assert_eq!(tally.to_string(), "1 skipped\n42 passed, 1 failed");
     }
 
     #[test]
@@ -169,9 +169,9 @@ mod tests {
         let mut tally = Tally { passed: 2, ..Tally::default() };
         assert_eq!(tally.to_string(), "2 passed, 0 failed");
         tally.left_out = vec!["cluster".to_owned()];
-        assert_eq!(tally.to_string(), "2 passed, 0 failed, 1 skipped");
+        assert_eq!(tally.to_string(), "1 skipped\n2 passed, 0 failed");
         tally.fail("compilation");
-        assert_eq!(tally.to_string(), "2 passed, 1 failed, 1 skipped");
+        assert_eq!(tally.to_string(), "1 skipped\n2 passed, 1 failed");
     }
 
     #[test]
