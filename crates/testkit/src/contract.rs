@@ -79,6 +79,11 @@ pub trait Subject: Send + Sync + 'static {
     /// What the fixture can do.
     fn capabilities(&self) -> &[Capability];
 
+    /// The most that the key wraps at once, in bytes: an RSA key takes little more than a seed.
+    fn largest(&self) -> usize {
+        usize::MAX
+    }
+
     /// A provider on the key as it is now, new at each call: what another node, or the next process, has.
     async fn provider(&self) -> Arc<dyn Provider>;
 

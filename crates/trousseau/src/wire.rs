@@ -45,6 +45,7 @@ macro_rules! kinds {
 
 kinds! {
     "awsKms", "aws" => trousseau_aws::Config;
+    "azureKeyVault", "azure" => trousseau_azure::Config;
     "local", "local" => trousseau_local::Config;
     "vault", "vault" => trousseau_vault::Config;
     "plugin", "plugin" => trousseau_plugin::Config;

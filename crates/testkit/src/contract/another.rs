@@ -20,8 +20,8 @@ pub(super) async fn it_has_another_key_id(subject: Arc<dyn Subject>) {
 /// `opener` under its own version, and under the one that stands in the wrap.
 async fn refused(maker: &Bench, opener: &Bench) {
     let wrapped = maker.wrap().await;
-    opener.refuses(&wrapped, opener.aad).await;
-    opener.refuses(&Wrapped { version: opener.version.clone(), ..wrapped }, opener.aad).await;
+    opener.refuses_foreign(&wrapped).await;
+    opener.refuses_foreign(&Wrapped { version: opener.version.clone(), ..wrapped }).await;
 }
 
 pub(super) async fn it_opens_nothing_of_ours(subject: Arc<dyn Subject>) {

@@ -87,12 +87,22 @@ impl Bench {
 
     /// How a wrap that must not open is refused: by an answer about this wrap, which says nothing of the KMS.
     pub(super) async fn refuses(&self, wrapped: &Wrapped, aad: Option<&[u8]>) -> ErrorKind {
+        self.refuses_as(wrapped, aad, &[ErrorKind::Unauthentic, ErrorKind::Malformed]).await
+    }
+
+    /// How a wrap of another key is refused. Where versions have names that no two keys share, as an unknown version.
+    pub(super) async fn refuses_foreign(&self, wrapped: &Wrapped) -> ErrorKind {
+        let named = matches!(wrapped.version, KeyVersion::Name(_)).then_some(ErrorKind::TooNew);
+        let kinds: Vec<_> = [ErrorKind::Unauthentic, ErrorKind::Malformed].into_iter().chain(named).collect();
+        self.refuses_as(wrapped, self.aad, &kinds).await
+    }
+
+    async fn refuses_as(&self, wrapped: &Wrapped, aad: Option<&[u8]>, kinds: &[ErrorKind]) -> ErrorKind {
         match self.try_open(wrapped, aad).await {
             Ok(_) => panic!("it opened, and must not"),
             Err(error) => {
                 let kind = error.kind();
-                let fits = matches!(kind, ErrorKind::Unauthentic | ErrorKind::Malformed);
-                assert!(fits, "refused as {kind:?}, which is neither Unauthentic nor Malformed: {}", error.chain());
+                assert!(kinds.contains(&kind), "refused as {kind:?}, which is none of {kinds:?}: {}", error.chain());
                 kind
             }
         }

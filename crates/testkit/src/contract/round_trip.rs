@@ -40,7 +40,8 @@ pub(super) async fn sixty_four_bytes(subject: Arc<dyn Subject>) {
 
 pub(super) async fn two_hundred_and_fifty_six_bytes(subject: Arc<dyn Subject>) {
     let every: Vec<u8> = (0..=255).collect();
-    round_trip(subject, &every).await;
+    let length = subject.largest().min(every.len());
+    round_trip(subject, &every[..length]).await;
 }
 
 pub(super) async fn bytes_that_are_no_text(subject: Arc<dyn Subject>) {
