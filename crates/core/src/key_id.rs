@@ -59,12 +59,17 @@ impl KeyId {
     /// `sha256:` and the hex SHA-256 of the text: the form that kube-apiserver prints in its own metrics
     /// (k8s.io/apiserver, pkg/storage/value/encrypt/envelope/metrics/metrics.go).
     pub fn kubernetes_hash(&self) -> String {
-        use std::fmt::Write as _;
-        digest(&SHA256, self.0.as_bytes()).as_ref().iter().fold(String::from("sha256:"), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        kubernetes_hash(&self.0)
     }
+}
+
+/// The same of any key_id, also of one that another plugin made.
+pub(crate) fn kubernetes_hash(key_id: &str) -> String {
+    use std::fmt::Write as _;
+    digest(&SHA256, key_id.as_bytes()).as_ref().iter().fold(String::from("sha256:"), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 impl fmt::Display for KeyId {

@@ -249,7 +249,7 @@ pub fn absolute(field: &str, path: Option<&Path>) -> Result<(), Fault> {
 /// The serialiser's.
 pub fn without_password<S: Serializer>(url: &impl AsUrl, serializer: S) -> Result<S::Ok, S::Error> {
     match url.as_url() {
-        Some(url) if url.contains('@') => serializer.serialize_str(MASKED),
+        Some(url) if url.contains(['@', '?', '#']) => serializer.serialize_str(MASKED),
         Some(url) => serializer.serialize_str(url),
         None => serializer.serialize_none(),
     }

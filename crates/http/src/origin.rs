@@ -132,9 +132,15 @@ impl fmt::Display for Scheme {
     }
 }
 
-/// `text` fit for an error message: whatever stands before an `@` may be a password.
+/// `text` fit for an error message: whatever stands before an `@` may be a password, behind a `?` or `#` a token.
 pub(crate) fn without_userinfo(text: &str) -> String {
-    let Some((before, after)) = text.rsplit_once('@') else { return text.to_owned() };
-    let scheme = before.split_once("://").map_or("", |(scheme, _)| scheme);
-    if scheme.is_empty() { format!("***@{after}") } else { format!("{scheme}://***@{after}") }
+    let (scheme, rest) = text.split_once("://").map_or(("", text), |(scheme, rest)| (scheme, rest));
+    let shown = match (rest.rsplit_once('@'), rest.split_once(['?', '#'])) {
+        (None, None) => rest.to_owned(),
+        (Some((_, after)), None) => format!("***@{after}"),
+        (None, Some((before, _))) => format!("{before}?***"),
+        // A password with a `?` in it, or a query with an `@`: who knows.
+        (Some(_), Some(_)) => "***".to_owned(),
+    };
+    if scheme.is_empty() { shown } else { format!("{scheme}://{shown}") }
 }

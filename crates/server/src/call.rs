@@ -41,7 +41,8 @@ impl Default for CallBounds {
 const UNNAMED: Duration = Duration::from_secs(3);
 
 impl Shared {
-    /// Runs one call: frames it by the caller's deadline, measures it, and logs a failure with the request's uid.
+    /// Runs one call: frames it by the caller's deadline, measures it, and logs a failure with the request's uid, if
+    /// that is one as kube-apiserver makes them.
     pub(crate) async fn answer<M: Message, T, F: Future<Output = Result<T, ProviderError>>>(
         &self,
         api: Api,
@@ -67,6 +68,7 @@ impl Shared {
             let text = error.chain();
             // Status fails again and again in an outage, which the probe's line has told already.
             if operation != "Status" && operation != "Version" {
+                let uid = if is_uuid(uid) { uid } else { "" };
                 let (api, kind, millis) = (api.label(), error.kind().label(), took.as_millis() as u64);
                 warn!(api, operation, uid, kind, code = code_name(code), millis, error = text, "a call failed");
             }
@@ -80,6 +82,12 @@ impl Shared {
         // A very short deadline keeps most of its time for the work.
         time.saturating_sub(self.bounds.margin.min(time / 4))
     }
+}
+
+/// Hex digits in groups of 8, 4, 4, 4 and 12. What else a caller writes there may be anything, a secret too (I9).
+fn is_uuid(uid: &str) -> bool {
+    let groups = uid.split('-').map(str::len);
+    groups.eq([8, 4, 4, 4, 12]) && uid.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
 }
 
 /// `grpc-timeout`: at most 8 digits and a unit (gRPC over HTTP/2, "Requests").
@@ -131,7 +139,15 @@ fn code_name(code: Code) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Duration, parse_timeout};
+    use super::{Duration, is_uuid, parse_timeout};
+
+    #[test]
+    fn i9_only_a_uuid_is_logged_as_uid() {
+        assert!(is_uuid("3f2504e0-4f89-11d3-9a0c-0305e82c3301"));
+        for other in ["", "a-uid", "3f2504e04f8911d39a0c0305e82c3301", "3f2504e0-4f89-11d3-9a0c-0305e82c330g"] {
+            assert!(!is_uuid(other), "{other}");
+        }
+    }
 
     #[test]
     fn the_callers_deadline_is_read() {

@@ -53,6 +53,7 @@ fn check(version: &str) -> Result<(), ProviderError> {
     if version == VERSION {
         return Ok(());
     }
-    let text = format!("API version `{}` is not spoken here, only {VERSION}", version.escape_debug());
+    // Not repeated: it may be anything, and of any length.
+    let text = format!("the request is in an API version that is not spoken here; speak {VERSION}");
     Err(ProviderError::new(ErrorKind::Malformed, text))
 }

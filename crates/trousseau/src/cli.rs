@@ -91,8 +91,11 @@ pub fn main() -> ExitCode {
 
 /// Files are ours alone unless a mode says otherwise; no core dump and no debugger of the same user sees the keys; a
 /// panic tells its place and not its payload, which might quote what it was working on (I9).
-fn harden() {
+pub fn harden() {
     rustix::process::umask(Mode::from_raw_mode(0o077));
+    // Where dumpable is refused, this still keeps the kernel from writing a core file (but not from piping one).
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
     // Refused in some sandboxes, where it is then the sandbox's affair.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     panic::set_hook(Box::new(|info| match info.location() {

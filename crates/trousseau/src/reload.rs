@@ -111,7 +111,10 @@ impl Reloader {
         if pending.trial.is_finished() {
             match (&mut pending.trial).await {
                 Ok(built) => self.use_now(built),
-                Err(error) => bail!("the trial of the new configuration ended: {error}"),
+                // A JoinError prints what a panic said, which may quote what it was working on (I9).
+                Err(_) => {
+                    bail!("the trial of the new configuration panicked; the line before says where, please report it")
+                }
             }
             return Ok(());
         }

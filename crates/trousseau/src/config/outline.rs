@@ -171,8 +171,9 @@ impl<'de> Visitor<'de> for Read {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
         let mut fields = Vec::new();
-        while let Some(field) = map.next_entry()? {
-            fields.push(field);
+        while let Some((name, value)) = map.next_entry::<String, _>()? {
+            // Paths are printed, and what stands in the place of a name may be a token that lost its field.
+            fields.push((yaml::sayable(&name).unwrap_or("?").to_owned(), value));
         }
         Ok(Node::Map(fields))
     }

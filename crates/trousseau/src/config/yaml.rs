@@ -129,7 +129,7 @@ fn meant(written: &str, known: &[&'static str], list: &str) -> String {
 }
 
 /// A name that may be repeated in an error: no token or password that slipped into the place of a name looks so.
-fn sayable(name: &str) -> Option<&str> {
+pub(super) fn sayable(name: &str) -> Option<&str> {
     let letters = name.chars().all(|letter| letter.is_ascii_alphabetic() || matches!(letter, '-' | '_' | '<'));
     (letters && (1..=24).contains(&name.len())).then_some(name)
 }

@@ -38,6 +38,8 @@ impl Plugin {
         let process = Command::new(std::env::current_exe().context("where is this program?")?)
             .args(["serve", "--config"])
             .arg(folder.path().join("config.yaml"))
+            // It needs none of the shell's credentials, and its environment can be read in /proc.
+            .env_remove("VAULT_TOKEN")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod bench;
+mod canary;
 mod commands;
 mod lying_vault;
 mod process;

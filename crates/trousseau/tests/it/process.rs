@@ -16,7 +16,14 @@ use trousseau_kms_api::v2::key_management_service_client::KeyManagementServiceCl
 
 /// Runs it to its end, which must come within 20 s.
 pub(crate) fn run(args: &[&str]) -> Output {
-    let mut child = command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    run_with(args, &[])
+}
+
+/// The same with variables in its environment.
+pub(crate) fn run_with(args: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = command(args);
+    let mut child =
+        command.envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let end = Instant::now() + Duration::from_secs(20);
     while child.try_wait().unwrap().is_none() {
         if Instant::now() > end {
@@ -65,10 +72,11 @@ impl Serve {
 
     /// The same with variables in its environment.
     pub(crate) fn start_in(dir: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
-        let log = File::options().create(true).append(true).open(dir.join("log")).unwrap();
+        let open = |name: &str| File::options().create(true).append(true).open(dir.join(name)).unwrap();
+        let (log, out) = (open("log"), open("stdout"));
         let args: Vec<&str> = ["serve"].into_iter().chain(args.iter().copied()).collect();
         let variables = variables.iter().copied();
-        let child = command(&args).envs(variables).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let child = command(&args).envs(variables).stdout(out).stderr(log).spawn().unwrap();
         Self { child, dir: dir.to_owned() }
     }
 
@@ -106,6 +114,9 @@ impl Drop for Serve {
     }
 }
 
+/// Written as kube-apiserver writes them.
+pub(crate) const UID: &str = "3f2504e0-4f89-11d3-9a0c-0305e82c3301";
+
 /// kube-apiserver's side.
 pub(crate) struct Client {
     runtime: Runtime,
@@ -125,14 +136,14 @@ impl Client {
     }
 
     pub(crate) fn encrypt(&mut self, plaintext: &[u8]) -> Result<v2::EncryptResponse, Status> {
-        let request = v2::EncryptRequest { plaintext: plaintext.to_vec(), uid: "uid-of-the-test".into() };
+        let request = v2::EncryptRequest { plaintext: plaintext.to_vec(), uid: UID.into() };
         self.runtime.block_on(self.inner.encrypt(request)).map(tonic::Response::into_inner)
     }
 
     pub(crate) fn decrypt(&mut self, made: &v2::EncryptResponse) -> Result<Vec<u8>, Status> {
         let request = v2::DecryptRequest {
             ciphertext: made.ciphertext.clone(),
-            uid: "uid-of-the-test".into(),
+            uid: UID.into(),
             key_id: made.key_id.clone(),
             annotations: made.annotations.clone(),
         };

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 use tonic::Code;
 
-use crate::process::{Client, Serve, free_port, get, http, local, wait_for};
+use crate::process::{Client, Serve, UID, free_port, get, http, local, wait_for};
 
 #[test]
 fn sigterm_drains_and_unlinks_though_a_client_says_nothing() {
@@ -182,6 +182,6 @@ fn i5_what_is_not_ours_is_refused_with_a_reason() {
     let mut empty = made.clone();
     empty.ciphertext.clear();
     assert_eq!(client.decrypt(&empty).unwrap_err().code(), Code::DataLoss);
-    assert!(serve.log().contains("uid-of-the-test"), "a failed call is logged with the request's uid");
+    assert!(serve.log().contains(UID), "a failed call is logged with the request's uid");
     assert_eq!(client.decrypt(&made).unwrap(), [7; 32]);
 }

@@ -96,9 +96,12 @@ impl Token {
         &self.header
     }
 
-    /// Whether `text` repeats it.
+    /// Whether `text` repeats it, or a piece of it that is worth something.
     pub(crate) fn is_in(&self, text: &str) -> bool {
-        text.contains(self.text.expose())
+        const PIECE: usize = 12;
+        let token = self.text.expose().as_bytes();
+        let length = token.len().min(PIECE);
+        token.windows(length).any(|piece| text.as_bytes().windows(length).any(|other| other == piece))
     }
 
     pub(super) fn same_as(&self, other: &Self) -> bool {

@@ -72,7 +72,8 @@ impl<'de> Visitor<'de> for Read {
                     if matches!(other, "keyarn" | "keyvaultname") {
                         fields.foreign = name;
                     } else {
-                        fields.ignored.push(name);
+                        // What is written in the place of a name may be a token that lost its field.
+                        fields.ignored.push(yaml::sayable(&name).unwrap_or("(a field)").to_owned());
                     }
                 }
             }

@@ -40,7 +40,7 @@ pub(super) fn run() -> anyhow::Result<()> {
     let file = dir.path().join("config.yaml");
     fs::write(&file, &configuration)?;
     let mut command = Command::new(std::env::current_exe().context("where is this program?")?);
-    command.arg("serve").arg("--config").arg(&file);
+    command.arg("serve").arg("--config").arg(&file).env_remove("VAULT_TOKEN");
     let log = dir.path().join("trousseau.log");
     let _plugin = Process::spawn("trousseau", &mut command, &log)?;
     let socket = dir.path().join("kms.sock");
