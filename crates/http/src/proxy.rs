@@ -67,6 +67,11 @@ impl Proxy {
             return Err(HttpError::invalid(what, "write http://HOST:PORT; TLS to the server goes through it unopened"));
         }
         let (userinfo, address) = rest.rsplit_once('@').map_or((None, rest), |(user, rest)| (Some(user), rest));
+        if userinfo.is_some_and(|userinfo| userinfo.contains(['/', '?', '#'])) {
+            // By RFC 3986 the host ended before them; the password is meant, and neither reading is safe to guess.
+            let what = format!("proxy `{}` has `/`, `?` or `#` in front of an `@`", without_userinfo(text));
+            return Err(HttpError::invalid(what, "percent-encode them in user and password"));
+        }
         let origin = format!("http://{address}").parse().map_err(|e| match e {
             HttpError::Invalid { what, .. } => HttpError::invalid(format!("proxy {what}"), "write http://HOST:PORT"),
             other => other,
