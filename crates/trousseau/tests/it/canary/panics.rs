@@ -21,8 +21,8 @@ fn panic_everywhere() {
         assert!(tokio::spawn(async move { say() }).await.is_err());
         assert!(tokio::task::spawn_blocking(say).await.is_err());
     });
-    let result: Result<u8, String> = Err(secret().as_str().to_owned());
-    assert!(std::thread::spawn(move || result.unwrap()).join().is_err());
+    let refused = || -> Result<u8, String> { Err(secret().as_str().to_owned()) };
+    assert!(std::thread::spawn(move || refused().unwrap()).join().is_err());
 }
 
 #[test]
