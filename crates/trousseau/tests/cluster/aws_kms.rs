@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
-use trousseau_cluster::Emulator;
+use tempfile::TempDir;
+use trousseau_cluster::{AwsKms, Emulator};
 
-use crate::aws_rig::AwsRig;
+use crate::plane::{Plane, in_aws};
 
 #[test]
 fn a_secret_is_stored_under_a_key_in_aws_kms_and_outlives_a_restart_of_the_plugin() {
-    let mut rig = AwsRig::start(Emulator::Moto);
+    let dir = TempDir::with_prefix("trousseau-").unwrap();
+    let kms = AwsKms::start(Emulator::Moto, dir.path().join("kms")).unwrap();
+    let arn = kms.create_key("eu-west-1", false).unwrap();
+    let key = in_aws("primary", &kms, &arn, dir.path());
+    let mut rig = Plane::start(dir, &[&key]);
     let key_id = rig.key_id();
     assert!(rig.create("one") && rig.is_readable("one"));
     let record = rig.record("one");
@@ -28,13 +33,13 @@ fn a_secret_is_stored_under_a_key_in_aws_kms_and_outlives_a_restart_of_the_plugi
     assert!(page.contains("key_id is made of the ARN alone"), "{page}");
 
     // The emulator goes on encrypting, which AWS would not; the key's state is what tells.
-    rig.kms.with_key("ScheduleKeyDeletion", &rig.arn).unwrap();
+    kms.with_key("ScheduleKeyDeletion", &arn).unwrap();
     rig.plugin.wait_page("/readyz", 503, Duration::from_secs(60));
     let (_, page) = rig.plugin.page("/readyz?verbose");
     assert!(page.contains("is disabled in the KMS") && page.contains("cancel-key-deletion"), "{page}");
     assert!(rig.plugin.client().encrypt(b"seed").is_err());
     for action in ["CancelKeyDeletion", "EnableKey"] {
-        rig.kms.with_key(action, &rig.arn).unwrap();
+        kms.with_key(action, &arn).unwrap();
     }
     rig.plugin.wait_ready();
     assert!(rig.is_readable("one"));

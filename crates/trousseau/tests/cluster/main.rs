@@ -9,11 +9,12 @@
 
 mod any;
 mod aws_kms;
-mod aws_rig;
+mod azure_key_vault;
 mod client;
-
+mod crossing;
 mod observed;
 mod other_plugin;
+mod plane;
 mod plugin;
 mod readme;
 mod releases;

@@ -8,10 +8,10 @@
     reason = "a test ends where something is not as it must be; the rig is the target `cluster`'s, of which this uses a part"
 )]
 
-#[path = "../cluster/aws_rig.rs"]
-mod aws_rig;
 #[path = "../cluster/client.rs"]
 mod client;
+#[path = "../cluster/plane.rs"]
+mod plane;
 #[path = "../cluster/plugin.rs"]
 mod plugin;
 #[path = "../cluster/rig.rs"]
@@ -19,19 +19,28 @@ mod rig;
 
 use std::time::Duration;
 
-use trousseau_cluster::{Emulator, wait};
+use tempfile::TempDir;
+use trousseau_cluster::{AwsKms, Emulator, wait};
 
-use aws_rig::AwsRig;
+use plane::{Plane, in_aws};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
+fn start() -> (AwsKms, String, Plane) {
+    let dir = TempDir::with_prefix("trousseau-").unwrap();
+    let kms = AwsKms::start(Emulator::LocalEmu, dir.path().join("kms")).unwrap();
+    let arn = kms.create_key("eu-west-1", false).unwrap();
+    let key = in_aws("primary", &kms, &arn, dir.path());
+    (kms, arn, Plane::start(dir, &[&key]))
+}
+
 #[test]
 fn a_rotation_in_aws_kms_reaches_etcd_and_old_records_stay_readable() {
-    let rig = AwsRig::start(Emulator::LocalEmu);
+    let (kms, arn, rig) = start();
     let before = rig.key_id();
     assert!(rig.create("old"));
     assert_eq!(rig.record("old").key_id, before);
-    rig.kms.with_key("RotateKeyOnDemand", &rig.arn).unwrap();
+    kms.with_key("RotateKeyOnDemand", &arn).unwrap();
     let rotated = || Ok((rig.key_id() != before).then_some(()));
     wait::until(PATIENCE, "the new key_id", rotated).unwrap();
     let after = rig.key_id();
@@ -49,17 +58,17 @@ fn a_rotation_in_aws_kms_reaches_etcd_and_old_records_stay_readable() {
 
 #[test]
 fn a_disabled_key_ends_writes_and_an_enabled_one_brings_them_back() {
-    let rig = AwsRig::start(Emulator::LocalEmu);
+    let (kms, arn, rig) = start();
     assert!(rig.create("one"));
     let record = rig.record("one");
-    rig.kms.with_key("DisableKey", &rig.arn).unwrap();
+    kms.with_key("DisableKey", &arn).unwrap();
     rig.plugin.wait_page("/readyz", 503, PATIENCE);
     let (_, page) = rig.plugin.page("/readyz?verbose");
     assert!(page.contains("disabled in the KMS"), "{page}");
     let refused = rig.plugin.client().encrypt(b"seed").unwrap_err();
     assert_eq!(refused.code(), tonic::Code::FailedPrecondition, "{refused}");
     assert!(rig.plugin.client().status().is_err(), "so that kube-apiserver's writes end");
-    rig.kms.with_key("EnableKey", &rig.arn).unwrap();
+    kms.with_key("EnableKey", &arn).unwrap();
     rig.plugin.wait_ready();
     assert_eq!(rig.plugin.client().decrypt(&record).unwrap().len(), 32);
     assert!(rig.is_readable("one"));
