@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::net::SocketFlags;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -11,6 +12,7 @@ use tracing::warn;
 use trousseau_core::events::{Bound, Event, Events};
 
 use crate::connection::Connection;
+use crate::socket::Listener;
 
 /// Who may connect, beyond what the socket's mode says: a process whose user or primary group is in a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,7 +30,7 @@ impl Peers {
 }
 
 pub(crate) struct Acceptor {
-    pub(crate) listener: UnixListener,
+    pub(crate) listener: Listener,
     pub(crate) peers: Option<Peers>,
     pub(crate) connections: usize,
     pub(crate) cut: CancellationToken,
@@ -36,35 +38,53 @@ pub(crate) struct Acceptor {
 }
 
 impl Acceptor {
-    /// Accepts until the receiver is gone or the token is cancelled.
+    /// Accepts until the receiver is gone or the token is cancelled; then whoever is in the queue, as the path leads
+    /// elsewhere by then, or nowhere.
     pub(crate) async fn run(self, stop: CancellationToken, ready: mpsc::Sender<io::Result<Connection>>) {
         let places = Arc::new(Semaphore::new(self.connections.clamp(1, Semaphore::MAX_PERMITS)));
         loop {
             let accepted = tokio::select! {
-                () = stop.cancelled() => return,
-                accepted = self.listener.accept() => accepted,
+                () = stop.cancelled() => break,
+                accepted = self.listener.inner.accept() => accepted,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            match accepted {
+                Ok((stream, _)) => {
+                    if let Some(connection) = self.admit(stream, &places)
+                        && ready.send(Ok(connection)).await.is_err()
+                    {
+                        return;
+                    }
+                }
                 Err(error) => {
                     // Out of descriptors or memory: repeating at once would only burn the processor.
                     warn!(%error, "can't accept a connection on the socket");
                     tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
                 }
-            };
-            if !self.admits(&stream) {
-                continue;
             }
-            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                self.events.on(&Event::BoundHit(Bound::Connections));
-                warn!(limit = self.connections, "too many connections on the socket; one was closed");
-                continue;
-            };
-            if ready.send(Ok(Connection::new(stream, self.cut.clone(), place))).await.is_err() {
+        }
+        if self.listener.queue_is_shared {
+            return;
+        }
+        // By the system call itself: the runtime may not have heard of the newest ones yet.
+        while let Ok(stream) = accept_now(&self.listener.inner) {
+            if let Some(connection) = self.admit(stream, &places)
+                && ready.send(Ok(connection)).await.is_err()
+            {
                 return;
             }
         }
+    }
+
+    fn admit(&self, stream: UnixStream, places: &Arc<Semaphore>) -> Option<Connection> {
+        if !self.admits(&stream) {
+            return None;
+        }
+        let Ok(place) = Arc::clone(places).try_acquire_owned() else {
+            self.events.on(&Event::BoundHit(Bound::Connections));
+            warn!(limit = self.connections, "too many connections on the socket; one was closed");
+            return None;
+        };
+        Some(Connection::new(stream, self.cut.clone(), place))
     }
 
     /// A refused client sees only a reset, so the line here is its one hint.
@@ -85,6 +105,11 @@ impl Acceptor {
             }
         }
     }
+}
+
+fn accept_now(listener: &UnixListener) -> io::Result<UnixStream> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    UnixStream::from_std(rustix::net::accept_with(listener, flags)?.into())
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +18,7 @@ pub use crate::accept::Peers;
 pub use crate::call::CallBounds;
 use crate::call::Shared;
 use crate::current::{Current, StatusVersion};
+use crate::socket::Listener;
 use crate::v1::V1;
 use crate::v2::V2;
 
@@ -55,13 +55,13 @@ impl Default for GrpcConfig {
 /// What a connection may still send after the last answer of a drain, before it is cut.
 const AFTER_CUT: Duration = Duration::from_secs(1);
 
-/// Serves until `stop` is cancelled, then drains: no new connection, calls in flight end, at the bound what is left is
-/// cut.
+/// Serves until `stop` is cancelled, then drains: who connected by then is served, calls in flight end, at the bound what
+/// is left is cut.
 ///
 /// # Errors
 /// The transport's own failure, which none of the clients can cause.
 pub async fn serve(
-    listener: UnixListener,
+    listener: Listener,
     config: GrpcConfig,
     current: Arc<Current>,
     metrics: Arc<Metrics>,
@@ -89,7 +89,8 @@ pub async fn serve(
         .max_concurrent_streams(config.streams)
         .add_service(v1)
         .add_service(v2)
-        .serve_with_incoming_shutdown(ReceiverStream::new(receiver), stop.clone().cancelled_owned());
+        // The end of the stream is the signal: after a stop the acceptor still hands over who had connected.
+        .serve_with_incoming_shutdown(ReceiverStream::new(receiver), std::future::pending());
     let drain = async {
         stop.cancelled().await;
         tokio::time::sleep(config.drain).await;

@@ -2,6 +2,7 @@
 //! moment exists in which the path is absent or open to others.
 
 mod checks;
+mod inherited;
 
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -11,6 +12,8 @@ use std::{fs, process};
 use rustix::fs::{FlockOperation, flock};
 use thiserror::Error;
 use tokio::net::UnixListener;
+
+pub use inherited::inherit;
 
 /// The longest path that fits a socket address, without the closing zero (unix(7)).
 pub const MAX_PATH: usize = 107;
@@ -68,9 +71,18 @@ pub struct Prepared {
 #[derive(Debug)]
 pub struct Published {
     /// Accepts connections.
-    pub listener: UnixListener,
+    pub listener: Listener,
     /// The file; dropping it removes the file if it is still ours.
     pub file: OwnedFile,
+}
+
+/// A listener, and whose the connections are that wait in its queue at a stop.
+#[derive(Debug)]
+pub struct Listener {
+    pub(crate) inner: UnixListener,
+    /// Left to the next process, which accepts from the same queue. Without one they would be reset, so they are
+    /// accepted before the end.
+    pub(crate) queue_is_shared: bool,
 }
 
 /// Checks the place and binds beside it. Must run inside a tokio runtime. The process's umask should keep others out
@@ -105,27 +117,34 @@ impl Prepared {
         flock(&folder, FlockOperation::LockExclusive).map_err(|errno| step("lock its folder", errno.into()))?;
         checks::occupant(&config)?;
         let file = beside.moved(&config.path).map_err(|source| step("rename it into place", source))?;
-        Ok(Published { listener, file })
+        Ok(Published { listener: Listener { inner: listener, queue_is_shared: false }, file })
     }
 }
 
-/// A socket file that is removed on drop, but only while device and inode are still the ones that we made.
+/// A socket file that is removed on drop, but only while device and inode are still the ones that we made; one that
+/// systemd made is left.
 #[derive(Debug)]
 pub struct OwnedFile {
     path: PathBuf,
     identity: (u64, u64),
+    keep: bool,
 }
 
 impl OwnedFile {
     fn new(path: PathBuf) -> io::Result<Self> {
         let metadata = fs::symlink_metadata(&path)?;
-        Ok(Self { path, identity: (metadata.dev(), metadata.ino()) })
+        Ok(Self { path, identity: (metadata.dev(), metadata.ino()), keep: false })
     }
 
     fn moved(mut self, to: &Path) -> io::Result<Self> {
         fs::rename(&self.path, to)?;
         self.path = to.to_owned();
         Ok(self)
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// True while the path still leads to the file that we made; false once another process took it over.
@@ -136,7 +155,7 @@ impl OwnedFile {
 
 impl Drop for OwnedFile {
     fn drop(&mut self) {
-        if self.is_ours() {
+        if !self.keep && self.is_ours() {
             // Left behind it is only stale, and the next start replaces it.
             let _ = fs::remove_file(&self.path);
         }

@@ -2,8 +2,10 @@
 
 mod accounts;
 mod admin;
+mod service_manager;
 mod socket;
 
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +30,8 @@ use crate::watch::Watcher;
 use crate::wire::{Surroundings, providers};
 
 use admin::AdminEndpoint;
+use service_manager::ServiceManager;
+pub use service_manager::inherited_socket;
 
 /// Where the configuration comes from.
 pub enum Source {
@@ -47,6 +51,8 @@ pub struct Options {
     pub early_admin: Option<Admin>,
     /// Take the socket over from a process that answers on it.
     pub take_over: bool,
+    /// The socket that the service manager passed on; it counts instead of a configured one.
+    pub inherited: Option<UnixListener>,
     /// The log, to set its level on a reload.
     pub log: Log,
 }
@@ -62,8 +68,13 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     let mut daemon = Daemon::new(options)?;
     let mut signals = Signals::new().context("can't listen for signals")?;
     daemon.first_look()?;
-    daemon.open().await?;
-    let outcome = daemon.turn(&mut signals).await;
+    // A take-over may wait here, and whoever stops it then must not have to.
+    let stopped = tokio::select! {
+        opened = daemon.open() => { opened?; false }
+        _ = signals.terminate.recv() => true,
+        _ = signals.interrupt.recv() => true,
+    };
+    let outcome = if stopped { Ok(()) } else { daemon.turn(&mut signals).await };
     daemon.close().await;
     outcome
 }
@@ -74,6 +85,7 @@ struct Daemon {
     current: Arc<Current>,
     reloader: Reloader,
     admin: AdminEndpoint,
+    manager: ServiceManager,
     /// The configuration in use, or the newest one that could be read.
     config: Option<Config>,
     digest: Option<[u8; 32]>,
@@ -129,6 +141,7 @@ impl Daemon {
             current,
             reloader,
             admin,
+            manager: ServiceManager::default(),
             config: None,
             digest: None,
             serving: None,
@@ -189,15 +202,25 @@ impl Daemon {
         let Some(socket) = socket.or_else(|| self.options.early_socket.clone()) else {
             return Ok(());
         };
-        let prepared = socket::prepare(&socket, self.options.take_over || early.is_some())?;
-        if self.options.take_over {
-            socket::wait_until_ready(&self.current).await?;
-        }
-        let published = prepared.publish().map_err(|error| Failure::Failed(error.into()))?;
+        let published = match &self.options.inherited {
+            Some(listener) => {
+                if self.config.is_some() {
+                    socket::wait_for_the_first_probe(&self.current).await;
+                }
+                socket::inherit(listener, &socket)?
+            }
+            None => {
+                let prepared = socket::prepare(&socket, self.options.take_over || early.is_some())?;
+                if self.options.take_over {
+                    socket::wait_until_ready(&self.current).await?;
+                }
+                prepared.publish().map_err(|error| Failure::Failed(error.into()))?
+            }
+        };
         let config = socket::grpc_config(self.config.as_ref(), &socket);
         let (current, metrics, stop) = (Arc::clone(&self.current), Arc::clone(&self.metrics), self.stop.child_token());
         let task = tokio::spawn(grpc::serve(published.listener, config, current, metrics, stop.clone()));
-        info!(path = %socket.path.display(), mode = %socket.mode, "listening");
+        info!(path = %published.file.path().display(), take_over = self.options.take_over, "listening");
         self.serving = Some(Serving { file: published.file, socket, early: self.config.is_none(), stop, task });
         if let Some(early) = early {
             early.stop.cancel();
@@ -213,17 +236,23 @@ impl Daemon {
         };
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.manager.ready();
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => { info!("SIGTERM: draining"); return Ok(()); }
                 _ = signals.interrupt.recv() => { info!("SIGINT: draining"); return Ok(()); }
-                _ = signals.hangup.recv() => self.reload(Cause::Hangup).await?,
+                _ = signals.hangup.recv() => {
+                    self.manager.reloading();
+                    self.reload(Cause::Hangup).await?;
+                    self.manager.ready();
+                }
                 _ = signals.user1.recv() => {
                     let debugging = self.options.log.toggle_debug();
                     info!(debugging, "SIGUSR1: log level switched");
                 }
                 () = changed(watcher.as_mut()) => self.reload(Cause::Change).await?,
                 _ = tick.tick() => {
+                    self.manager.alive(&self.current);
                     let pending = self.reloader.is_pending();
                     if let Err(error) = self.reloader.advance().await {
                         error!(error = format!("{error:#}"), "the new configuration was given up");
@@ -233,7 +262,7 @@ impl Daemon {
                     }
                     if let Some(serving) = &mut self.serving {
                         if !serving.file.is_ours() {
-                            info!(path = %serving.socket.path.display(), "another process took the socket over: draining");
+                            info!(path = %serving.file.path().display(), "another process took the socket over: draining");
                             return Ok(());
                         }
                         if serving.task.is_finished() {
@@ -273,10 +302,15 @@ impl Daemon {
 
     /// Ends: no new call, the calls in flight to their end or to the bound, then the files and ports.
     async fn close(mut self) {
-        self.stop.cancel();
-        if let Some(Serving { file, task, .. }) = self.serving.take() {
-            // A new process may bind while we drain: the path is free, or already another's.
+        self.manager.stopping();
+        let serving = self.serving.take().map(|Serving { file, task, .. }| {
+            // A new process may bind while we drain: the path is free, or already another's. Before the stop, so that
+            // nobody connects behind the last one that is accepted.
             drop(file);
+            task
+        });
+        self.stop.cancel();
+        if let Some(task) = serving {
             if let Ok(Err(error)) = task.await {
                 error!(%error, "the gRPC server failed");
             }

@@ -43,6 +43,8 @@ pub(super) struct Fault {
     pub(super) text: String,
     /// Nobody answered: the socket is gone, or the connection broke.
     pub(super) unanswered: bool,
+    /// It never left us: the connection was closing, by a server that ends in good order.
+    unsent: bool,
 }
 
 /// One connection's client; cheap to clone for each call in flight.
@@ -67,6 +69,9 @@ pub(super) struct Record {
 
 /// As long as those of kube-apiserver. One for all calls: it only goes to a log.
 const UID: &str = "7f3c1f0e-0000-4000-8000-000000000001";
+/// Tries of a call that did not leave us. grpc-go, kube-apiserver's client, makes them as well ("transparent retry",
+/// gRPC A6); they count into the call's latency.
+const TRIES: u32 = 5;
 /// kube-apiserver stores no larger ones (staging/src/k8s.io/apiserver .../kmsv2/envelope.go).
 const LARGEST: usize = 1024;
 
@@ -104,6 +109,17 @@ impl Caller {
 
     /// Makes the call with this number.
     pub(super) async fn call(&mut self, number: u64) -> Result<(), Fault> {
+        let mut outcome = self.attempt(number).await;
+        for _ in 1..TRIES {
+            if !matches!(&outcome, Err(Fault { unsent: true, .. })) {
+                break;
+            }
+            outcome = self.attempt(number).await;
+        }
+        outcome
+    }
+
+    async fn attempt(&mut self, number: u64) -> Result<(), Fault> {
         match self.operation {
             Operation::Encrypt => self.encrypt(number).await.map(drop),
             Operation::Decrypt => self.decrypt(number).await,
@@ -199,7 +215,7 @@ impl Caller {
 
 impl Fault {
     fn wrong(name: &'static str, text: &str) -> Self {
-        Self { name, text: text.to_owned(), unanswered: false }
+        Self { name, text: text.to_owned(), unanswered: false, unsent: false }
     }
 }
 
@@ -210,15 +226,16 @@ impl From<Status> for Fault {
         let own_deadline = status.code() == Code::Cancelled && status.message() == "Timeout expired";
         let code = if own_deadline { Code::DeadlineExceeded } else { status.code() };
         let mut text = status.message().to_owned();
-        let mut cause = status.source();
+        let (mut cause, mut unsent) = (status.source(), false);
         while let Some(error) = cause {
+            unsent |= error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled);
             let more = error.to_string();
             if !text.contains(&more) {
                 text = format!("{text}: {more}");
             }
             cause = error.source();
         }
-        Self { name: name(code), text, unanswered }
+        Self { name: name(code), text, unanswered, unsent }
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::runtime::Builder;
 use trousseau_observe::log::{Format, Log};
 
 use super::{Failure, stderr_colour};
-use crate::config::{Config, KeyFlags, Loaded, LogFormat, ProcessFlags, load, process_environment};
+use crate::config::{Config, KeyFlags, Loaded, LogFormat, ProcessFlags, Socket, load, process_environment};
 use crate::daemon::{self, Options, Source};
 use crate::dev;
 
@@ -73,7 +73,10 @@ fn options(args: Args) -> Result<Options, Failure> {
         (None, false) => fixed(key.load(&environment).and_then(|loaded| process.apply(loaded)).map_err(usage)?),
     };
     let log = start_log(shape.as_ref())?;
-    Ok(Options { source, early_socket, early_admin, take_over, log })
+    let inherited = daemon::inherited_socket().map_err(Failure::Failed)?;
+    let passed = inherited.as_ref().and_then(|listener| Some(listener.local_addr().ok()?.as_pathname()?.to_owned()));
+    let early_socket = early_socket.or_else(|| Some(Socket { path: passed?, ..Socket::default() }));
+    Ok(Options { source, early_socket, early_admin, take_over, inherited, log })
 }
 
 fn fixed(loaded: Loaded) -> (Source, Option<Config>) {

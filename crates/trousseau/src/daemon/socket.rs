@@ -1,11 +1,13 @@
 //! From the `socket:` section to a bound socket.
 
+use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use tokio::time::{Instant, sleep};
+use tracing::warn;
 use trousseau_server::grpc::{CallBounds, GrpcConfig, Peers};
-use trousseau_server::socket::{self, Prepared, SocketConfig};
+use trousseau_server::socket::{self, Prepared, Published, SocketConfig};
 use trousseau_server::{Current, StatusVersion};
 
 use super::accounts;
@@ -14,6 +16,8 @@ use crate::config::{self, Config, Socket};
 
 /// How long a process that takes over may need for its first good probe.
 const TAKE_OVER: Duration = Duration::from_secs(30);
+/// How long callers in an inherited queue are kept waiting for it: less than the 3 s that kube-apiserver gives a call.
+const INHERITED: Duration = Duration::from_secs(1);
 
 pub(super) fn prepare(section: &Socket, take_over: bool) -> Result<Prepared, Failure> {
     let uid = section.owner.as_deref().map(accounts::user).transpose();
@@ -28,17 +32,42 @@ pub(super) fn prepare(section: &Socket, take_over: bool) -> Result<Prepared, Fai
     socket::prepare(config).map_err(|error| Failure::Failed(error.into()))
 }
 
+/// The service manager's socket as it is: place, mode and owner are its unit's.
+pub(super) fn inherit(listener: &UnixListener, section: &Socket) -> Result<Published, Failure> {
+    let published = socket::inherit(listener).context("the socket of the service manager").map_err(Failure::Failed)?;
+    let (path, configured) = (published.file.path().display(), section.path.display());
+    if published.file.path() != section.path {
+        warn!(%path, %configured, "the socket unit's ListenStream= counts and not `socket.path`; make them the same");
+    }
+    Ok(published)
+}
+
 /// A process that takes over does so only once it can answer.
 pub(super) async fn wait_until_ready(current: &Current) -> Result<(), Failure> {
-    let end = Instant::now() + TAKE_OVER;
-    while !current.health().is_some_and(|health| health.ready) {
+    if ready_within(TAKE_OVER, current).await {
+        return Ok(());
+    }
+    let text = "no good probe within 30 s: the socket is not taken over, the process there goes on";
+    Err(Failure::Failed(anyhow!(text)))
+}
+
+/// After a restart behind a socket unit callers wait in its queue; the first answer should be a good one, if that is
+/// soon to be had.
+pub(super) async fn wait_for_the_first_probe(current: &Current) {
+    ready_within(INHERITED, current).await;
+}
+
+async fn ready_within(time: Duration, current: &Current) -> bool {
+    let end = Instant::now() + time;
+    loop {
+        if current.health().is_some_and(|health| health.ready) {
+            return true;
+        }
         if Instant::now() >= end {
-            let text = "no good probe within 30 s: the socket is not taken over, the process there goes on";
-            return Err(Failure::Failed(anyhow!(text)));
+            return false;
         }
         sleep(Duration::from_millis(20)).await;
     }
-    Ok(())
 }
 
 pub(super) fn grpc_config(config: Option<&Config>, section: &Socket) -> GrpcConfig {

@@ -13,5 +13,7 @@ mod canary;
 mod commands;
 mod lying_vault;
 mod process;
+mod service_manager;
 mod serving;
+mod upgrade;
 mod upstream_names;
