@@ -1,16 +1,20 @@
-//! The Go Trousseau's configuration: `provider: vault` with a nested `vault:`, or the same fields at the top level.
+//! The Go Trousseau's configuration: `provider: vault` with a nested `vault:`, or the same fields at the top level; and
+//! in the same two shapes its providers `awskms` and `azurekms`.
 //!
 //! Known by its shape. What the native format refuses (http, a token in the file, a file that others can read) is
 //! accepted with a warning each. Field names count in any case, as there. Only the first of `keyNames` counts, as
 //! there; what Trousseau never knew, such as `ttl`, is named and left.
 
+mod awskms;
+mod azurekms;
 mod fields;
+mod flat;
 
 use std::net::Ipv4Addr;
 
-use serde_json::json;
-use trousseau_core::AadPolicy;
+use serde_json::{Value, json};
 use trousseau_core::section::Fault;
+use trousseau_core::{AadPolicy, SecretText};
 
 use super::error::ConfigError;
 use super::outline::Outline;
@@ -18,6 +22,7 @@ use super::section::without_nulls;
 use super::{Admin, Config, Environment, Key, Place, Socket, Warning, check, yaml};
 use crate::wire;
 use fields::Fields;
+use flat::Flat;
 
 /// Where the Go Trousseau listens unless told.
 const SOCKET: &str = "/opt/vaultkms.socket";
@@ -66,7 +71,104 @@ pub(super) fn read(
     environment: &Environment,
 ) -> Result<(Config, Vec<Warning>), ConfigError> {
     let fields: Fields = yaml::read(text, origin, Some(outline))?;
-    convert(fields, environment).map_err(|fault| outline.locate(origin, fault))
+    let read = match Cloud::of(&fields) {
+        Some(cloud) => cloud.convert(yaml::read(text, origin, Some(outline))?, fields.provider.is_some()),
+        None => convert(fields, environment),
+    };
+    read.map_err(|fault| outline.locate(origin, fault))
+}
+
+/// The providers beside `vault` that had a file.
+#[derive(Clone, Copy)]
+enum Cloud {
+    Aws,
+    Azure,
+}
+
+impl Cloud {
+    /// By the name under `provider`, else by the field that only its file has.
+    fn of(fields: &Fields) -> Option<Self> {
+        match (fields.provider.as_deref().map(str::to_ascii_lowercase).as_deref(), fields.foreign.as_str()) {
+            (Some("awskms"), _) => Some(Self::Aws),
+            (Some("azurekms"), _) => Some(Self::Azure),
+            (Some(_), _) | (None, "") => None,
+            // One file says one thing: with a field of Vault's beside it, it is refused.
+            (None, _) if !fields.key_names.is_empty() || !fields.token.expose().is_empty() => None,
+            (None, foreign) if foreign.eq_ignore_ascii_case("keyarn") => Some(Self::Aws),
+            (None, _) => Some(Self::Azure),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Aws => "awskms",
+            Self::Azure => "azurekms",
+        }
+    }
+
+    fn convert(self, mut top: Flat, nested: bool) -> Result<(Config, Vec<Warning>), Fault> {
+        let name = self.name();
+        let prefix = if nested { format!("{name}.") } else { String::new() };
+        let mut warnings = vec![legacy_file()];
+        let mut flat = if nested {
+            top.take("provider");
+            let below =
+                top.below(name).ok_or_else(|| Fault::new(name, "is empty or missing", "write its fields there"))?;
+            warnings.extend(top.rest().map(|name| ignored_field(&name)));
+            below
+        } else {
+            top
+        };
+        let (section_name, section, secret, names) = match self {
+            Self::Aws => ("awsKms", awskms::section(&mut flat, &prefix)?, None, awskms::NAMES),
+            Self::Azure => {
+                let (section, secret) = azurekms::section(&mut flat, &prefix)?;
+                let signing = section["signingKey"]["name"].as_str().unwrap_or_default().to_owned();
+                let text = format!(
+                    "RSA wraps are signed: an EC key `{signing}` must lie in the same vault; a native file may name another"
+                );
+                warnings.push(Warning { code: "signing-key", text });
+                ("azureKeyVault", section, secret, azurekms::NAMES)
+            }
+        };
+        warnings.extend(flat.rest().map(|field| ignored_field(&format!("{prefix}{field}"))));
+        let config = of_one_key(name, section_name, section, secret, AadPolicy::Required { accept_without: false })?;
+        check::check(&config).map_err(|fault| renamed(fault, section_name, names, &prefix))?;
+        Ok((config, warnings))
+    }
+}
+
+fn legacy_file() -> Warning {
+    let text = "the file has the Go Trousseau's shape, which can't say all that should be said; write a native one";
+    Warning { code: "legacy-file", text: text.into() }
+}
+
+fn ignored_field(name: &str) -> Warning {
+    Warning { code: "ignored-field", text: format!("`{name}` has no meaning here; take it out") }
+}
+
+/// A configuration with this one key, and the places where the Go Trousseau listens.
+fn of_one_key(
+    name: &str,
+    section_name: &'static str,
+    section: Value,
+    credential: Option<SecretText>,
+    aad: AadPolicy,
+) -> Result<Config, Fault> {
+    let lacking =
+        || Fault::new("", format!("needs `{section_name}`, which this build lacks"), "take a released binary");
+    let kind = wire::kind(section_name).ok_or_else(lacking)?;
+    // Made of texts that were read as texts.
+    let wrong = |_| Fault::new("", format!("can't be read as `{section_name}`"), "write a native file");
+    let mut provider = kind.parse(without_nulls(section)).map_err(wrong)?;
+    if let Some(credential) = credential {
+        provider = provider.with_credential(credential);
+    }
+    Ok(Config {
+        socket: Socket { path: SOCKET.into(), ..Socket::default() },
+        admin: Some(Admin { address: (Ipv4Addr::UNSPECIFIED, 8787).into(), health_only: true }),
+        ..Config::of(vec![Key { name: name.to_owned(), provider: Place::Kms(provider), aad }])
+    })
 }
 
 fn convert(mut top: Fields, environment: &Environment) -> Result<(Config, Vec<Warning>), Fault> {
@@ -75,16 +177,8 @@ fn convert(mut top: Fields, environment: &Environment) -> Result<(Config, Vec<Wa
     let mut ignored = std::mem::take(&mut top.ignored);
     let fields = if flat { top } else { nested(top)? };
     ignored.extend(fields.ignored.iter().map(|name| format!("{prefix}{name}")));
-    let mut warnings = vec![Warning {
-        code: "legacy-file",
-        text: "the file has the Go Trousseau's shape, which can't say all that should be said; write a native one"
-            .into(),
-    }];
-    warnings.extend(
-        ignored
-            .into_iter()
-            .map(|name| Warning { code: "ignored-field", text: format!("`{name}` has no meaning here; take it out") }),
-    );
+    let mut warnings = vec![legacy_file()];
+    warnings.extend(ignored.iter().map(|name| ignored_field(name)));
     if fields.key_names.len() > 1 {
         let text = format!("only the first of `{prefix}keyNames` counts, as it always did; take the others out");
         warnings.push(Warning { code: "ignored-field", text });
@@ -95,7 +189,7 @@ fn convert(mut top: Fields, environment: &Environment) -> Result<(Config, Vec<Wa
         warnings.push(Warning { code: "inline-token", text });
     }
     let config = config(fields, prefix, environment)?;
-    check::check(&config).map_err(|fault| renamed(fault, prefix))?;
+    check::check(&config).map_err(|fault| renamed(fault, "vault", NAMES, prefix))?;
     Ok((config, warnings))
 }
 
@@ -105,8 +199,8 @@ fn nested(top: Fields) -> Result<Fields, Fault> {
         Some(vault) if vault.eq_ignore_ascii_case("vault") => {}
         Some("") | None => return Err(Fault::new("provider", "is empty or missing", "write `provider: vault`")),
         Some(_) => {
-            let what = "is not `vault`: other providers of the Go Trousseau can't be read yet";
-            return Err(Fault::new("provider", what, "keep the Go Trousseau for them, or move to Vault first"));
+            let what = "is none of `vault`, `awskms` and `azurekms`";
+            return Err(Fault::new("provider", what, "write one of them; `debug` protected nothing and is gone"));
         }
     }
     top.vault
@@ -116,8 +210,8 @@ fn nested(top: Fields) -> Result<Fields, Fault> {
 
 fn config(fields: Fields, prefix: &str, environment: &Environment) -> Result<Config, Fault> {
     if !fields.foreign.is_empty() {
-        let what = "belongs to a provider other than vault, which can't be read yet";
-        return Err(Fault::new(fields.foreign, what, "keep the Go Trousseau for it, or move to Vault first"));
+        let what = "belongs to another provider than the fields beside it";
+        return Err(Fault::new(fields.foreign, what, "leave the fields of one provider, or write a native file"));
     }
     let empty = |name: &str, remedy: &str| Fault::new(format!("{prefix}{name}"), "is empty or missing", remedy);
     let key_name = fields.key_names.into_iter().next().filter(|name| !name.is_empty());
@@ -141,7 +235,7 @@ fn config(fields: Fields, prefix: &str, environment: &Environment) -> Result<Con
         });
     }
     let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-    let section = without_nulls(json!({
+    let section = json!({
         "address": address,
         "allowHttp": address.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://")),
         "transit": { "mount": some(&fields.transit_path), "key": key_name },
@@ -153,21 +247,8 @@ fn config(fields: Fields, prefix: &str, environment: &Environment) -> Result<Con
             "skipVerify": skip_verify(environment)?,
         },
         "identity": "version",
-    }));
-    let lacking = || Fault::new("provider", "is Vault, which this build lacks", "build with `--features vault`");
-    let kind = wire::kind("vault").ok_or_else(lacking)?;
-    // Made of texts that were read as texts.
-    let wrong = |_| Fault::new("", "can't be read as a key in Vault", "write a native file");
-    let mut provider = kind.parse(section).map_err(wrong)?;
-    if let Some(token) = token {
-        provider = provider.with_credential(token);
-    }
-    let key = Key { name: "vault".to_owned(), provider: Place::Kms(provider), aad: AadPolicy::Discover };
-    Ok(Config {
-        socket: Socket { path: SOCKET.into(), ..Socket::default() },
-        admin: Some(Admin { address: (Ipv4Addr::UNSPECIFIED, 8787).into(), health_only: true }),
-        ..Config::of(vec![key])
-    })
+    });
+    of_one_key("vault", "vault", section, token, AadPolicy::Discover)
 }
 
 /// As Go's `strconv.ParseBool` reads it.
@@ -180,8 +261,11 @@ fn skip_verify(environment: &Environment) -> Result<bool, Fault> {
 }
 
 /// A fault of a native field under its legacy name.
-fn renamed(fault: Fault, prefix: &str) -> Fault {
-    let Some(field) = fault.field.strip_prefix("keys[0].vault.") else { return fault };
-    let name = NAMES.iter().find(|(native, _)| *native == field).map_or(field, |(_, legacy)| legacy);
+fn renamed(fault: Fault, section: &str, names: &[(&str, &str)], prefix: &str) -> Fault {
+    let Some(field) = fault.field.strip_prefix("keys[0].").and_then(|it| it.strip_prefix(section)?.strip_prefix('.'))
+    else {
+        return fault;
+    };
+    let name = names.iter().find(|(native, _)| *native == field).map_or(field, |(_, legacy)| legacy);
     Fault { field: format!("{prefix}{name}"), ..fault }
 }

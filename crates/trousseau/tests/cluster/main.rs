@@ -27,4 +27,5 @@ mod seeds_flow;
 mod soak;
 mod stored;
 mod trouble;
+mod upgrade;
 mod upstream;

@@ -91,6 +91,17 @@ impl Plugin {
         self.process.kill().unwrap();
     }
 
+    /// A new process with the same arguments takes the socket over; the old one must drain and end well.
+    pub(crate) fn upgrade(&mut self) {
+        let mut args = self.args.clone();
+        args.push("--take-over".to_owned());
+        let new = spawn(&self.dir, &args);
+        let mut old = std::mem::replace(&mut self.process, new);
+        let ended = wait::until(Duration::from_secs(60), "the end of the old process", || old.exited());
+        let ended = ended.unwrap_or_else(|error| panic!("{error}; log:\n{}", self.log()));
+        assert!(ended.success(), "it ended with {ended}; log:\n{}", self.log());
+    }
+
     /// Starts it again with the same arguments.
     pub(crate) fn start_again(&mut self) {
         self.process = spawn(&self.dir, &self.args);

@@ -108,13 +108,17 @@ fn each_mistake_is_named() {
         ("provider: vault\n".to_owned(), ["`vault` is empty or missing", "`keyNames`"]),
         ("provider: vault\nvault:\n".to_owned(), ["`vault` is empty or missing", "`keyNames`"]),
         ("provider: \nvault: {}\n".to_owned(), ["t.yaml:1:9: `provider` is empty", "`provider: vault`"]),
+        ("provider: awskms\nawskms: {keyArn: x}\n".to_owned(), ["t.yaml:2:18: `awskms.keyArn` is not the ARN of a KMS key", "key/ID"]),
         (
-            "provider: awskms\nawskms: {keyArn: x}\n".to_owned(),
-            ["t.yaml:1:11: `provider` is not `vault`", "keep the Go"],
+            "keyArn: 'arn:aws:kms:x'\nkeynames: [y]\n".to_owned(),
+            ["t.yaml:1:9: `keyArn` belongs to another provider", "one provider"],
         ),
+        ("provider: awskms\n".to_owned(), ["`awskms` is empty or missing", "fields"]),
+        ("provider: debug\n".to_owned(), ["t.yaml:1:11: `provider` is none of `vault`, `awskms`", "protected nothing"]),
+        ("keyArn: 'arn:aws:kms:eu-central-1:111122223333:alias/x'\n".to_owned(), ["t.yaml:1:9: `keyArn`", "alias"]),
         (
-            "keyArn: 'arn:aws:kms:x'\nprofile: y\n".to_owned(),
-            ["t.yaml:1:9: `keyArn` belongs to a provider", "keep the Go"],
+            "keyVaultName: v\nkeyName: k\nconfigFilePath: /nowhere/azure.json\n".to_owned(),
+            ["t.yaml:3:17: `configFilePath` names a file that can't be read", "native"],
         ),
         ("keynames: []\naddress: https://v\ntoken: t\n".to_owned(), ["`keyNames` is empty", "transit key's name"]),
         (
@@ -141,4 +145,91 @@ fn each_mistake_is_named() {
 fn a_native_file_is_never_taken_for_a_legacy_one() {
     let error = refused("provider: vault\nkeys: [{name: a, vault: {transit: {key: x}}}]\n");
     assert!(error.contains("unknown field `provider`"), "{error}");
+}
+
+const ARN: &str = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
+#[cfg(feature = "aws")]
+#[test]
+fn the_file_of_its_aws_provider_is_taken_flat_and_nested() {
+    let flat = format!(
+        "endpoint: http://127.0.0.1:4566\nPROFILE: prod\nkeyArn: {ARN}\nroleArn: arn:aws:iam::111122223333:role/kms\n\
+         encryptionContext: {{Team: platform}}\ntimeout: 3s\n"
+    );
+    let below = flat.lines().map(|line| format!("  {line}\n")).collect::<String>();
+    for (text, ignored) in
+        [(flat.as_str(), "`timeout`"), (&format!("provider: awskms\nawskms:\n{below}"), "`awskms.timeout`")]
+    {
+        let loaded = read(text).unwrap();
+        let aws: &trousseau_aws::Config = loaded.config.keys[0].provider.get().unwrap();
+        assert_eq!((aws.key.as_str(), aws.profile.as_deref()), (ARN, Some("prod")));
+        assert_eq!((aws.endpoint.as_deref(), aws.allow_http), (Some("http://127.0.0.1:4566"), true));
+        assert_eq!(aws.assume_role.as_ref().unwrap().arn, "arn:aws:iam::111122223333:role/kms");
+        assert_eq!(aws.encryption_context["Team"], "platform", "values and names keep their case");
+        assert_eq!(
+            loaded.config.keys[0].aad,
+            AadPolicy::Required { accept_without: false },
+            "nothing was written without additional data"
+        );
+        assert_eq!(loaded.config.socket.path, Path::new("/opt/vaultkms.socket"));
+        assert_eq!(codes(&loaded)[..2], ["legacy-file", "ignored-field"]);
+        assert!(loaded.warnings[1].text.contains(ignored), "{:?}", loaded.warnings);
+    }
+}
+
+/// What `configFilePath` names, with these fields.
+fn azure_json(fields: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("azure.json");
+    std::fs::write(&file, format!("{{\"subscriptionId\": \"s\", {fields}}}")).unwrap();
+    let path = file.display().to_string();
+    (folder, path)
+}
+
+#[test]
+fn the_file_of_its_azure_provider_is_taken_with_the_login_of_azure_json() {
+    use trousseau_azure::Auth as Azure;
+    let version = "0123456789abcdef0123456789abcdef";
+    let read_with = |fields: &str, hsm: &str| {
+        let (_folder, path) = azure_json(fields);
+        let text = format!(
+            "configFilePath: {path}\nkeyVaultName: prod\nkeyName: kubernetes\nkeyVersion: {version}\nmanagedHSM: {hsm}\n"
+        );
+        read(&text)
+    };
+    let secret = format!("\"tenantId\": \"t\", \"aadClientId\": \"c\", \"aadClientSecret\": \"{CANARY}\"");
+    let loaded = read_with(&secret, "false").unwrap();
+    let azure: &trousseau_azure::Config = loaded.config.keys[0].provider.get().unwrap();
+    assert_eq!((azure.vault.as_str(), azure.key.as_str()), ("https://prod.vault.azure.net", "kubernetes"));
+    assert_eq!(azure.version.as_deref(), Some(version));
+    assert_eq!(azure.signing_key.as_ref().unwrap().name, "kubernetes-signing");
+    let Azure::ClientSecret(auth) = &azure.auth else { panic!("{loaded:?}") };
+    assert_eq!((auth.tenant_id.as_deref(), auth.client_id.as_deref()), (Some("t"), Some("c")));
+    assert_eq!(auth.inline.as_ref().unwrap().expose(), CANARY);
+    assert!(codes(&loaded).contains(&"signing-key"), "{:?}", loaded.warnings);
+    assert!(!format!("{loaded:?}{}", loaded.show()).contains("canary"));
+
+    for (fields, expected) in [
+        ("\"useManagedIdentityExtension\": true", None),
+        ("\"useManagedIdentityExtension\": true, \"userAssignedIdentityID\": \"u\"", Some("u")),
+        ("\"aadClientId\": \"msi\", \"aadClientSecret\": \"msi\"", None),
+    ] {
+        let loaded = read_with(&format!("\"cloud\": \"AzureChinaCloud\", {fields}"), "true").unwrap();
+        let azure: &trousseau_azure::Config = loaded.config.keys[0].provider.get().unwrap();
+        assert_eq!(azure.vault, "https://prod.managedhsm.azure.cn");
+        let Azure::ManagedIdentity(identity) = &azure.auth else { panic!("{loaded:?}") };
+        assert_eq!(identity.client_id.as_deref(), expected);
+    }
+    for (fields, part) in [
+        ("\"aadClientCertPath\": \"/c.pfx\"", "PKCS#12"),
+        ("\"tenantId\": \"t\"", "neither"),
+        ("\"cloud\": \"Moon\"", "`cloud` is unknown"),
+        (&format!("\"aadClientSecret\": {CANARY}"), "is no azure.json (line 1"),
+    ] {
+        let error = read_with(fields, "no").unwrap_err().to_string();
+        assert!(error.contains("`configFilePath` names a file") && error.contains(part), "{error}");
+        assert!(!error.contains("canary"), "{error}");
+    }
+    let error = read("keyVaultName: v\n").unwrap_err().to_string();
+    assert!(error.contains("`keyName` is empty or missing"), "{error}");
 }
