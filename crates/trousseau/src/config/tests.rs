@@ -1,5 +1,6 @@
 //! What is accepted, and what each mistake is answered with.
 
+mod documented;
 mod files;
 mod flags;
 mod fuzz;

@@ -108,7 +108,10 @@ fn each_mistake_is_named() {
         ("provider: vault\n".to_owned(), ["`vault` is empty or missing", "`keyNames`"]),
         ("provider: vault\nvault:\n".to_owned(), ["`vault` is empty or missing", "`keyNames`"]),
         ("provider: \nvault: {}\n".to_owned(), ["t.yaml:1:9: `provider` is empty", "`provider: vault`"]),
-        ("provider: awskms\nawskms: {keyArn: x}\n".to_owned(), ["t.yaml:2:18: `awskms.keyArn` is not the ARN of a KMS key", "key/ID"]),
+        (
+            "provider: awskms\nawskms: {keyArn: x}\n".to_owned(),
+            ["t.yaml:2:18: `awskms.keyArn` is not the ARN of a KMS key", "key/ID"],
+        ),
         (
             "keyArn: 'arn:aws:kms:x'\nkeynames: [y]\n".to_owned(),
             ["t.yaml:1:9: `keyArn` belongs to another provider", "one provider"],
