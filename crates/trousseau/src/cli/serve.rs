@@ -8,6 +8,7 @@ use tokio::runtime::Builder;
 use trousseau_observe::log::{Format, Log};
 
 use super::{Failure, stderr_colour};
+use crate::clock::ClockFlags;
 use crate::config::{Config, KeyFlags, Loaded, LogFormat, ProcessFlags, load, process_environment};
 use crate::daemon::{self, Options, Source};
 use crate::dev;
@@ -30,6 +31,8 @@ pub(super) struct Args {
     key: KeyFlags,
     #[command(flatten)]
     process: ProcessFlags,
+    #[command(flatten)]
+    clock: ClockFlags,
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
@@ -47,7 +50,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 }
 
 fn options(args: Args) -> Result<Options, Failure> {
-    let Args { config, take_over, dev, data, key, process } = args;
+    let Args { config, take_over, dev, data, key, process, clock } = args;
     let usage = |error: crate::config::ConfigError| Failure::Usage(error.into());
     let environment = process_environment();
     let early_socket = process.socket().map_err(usage)?;
@@ -73,7 +76,7 @@ fn options(args: Args) -> Result<Options, Failure> {
         (None, false) => fixed(key.load(&environment).and_then(|loaded| process.apply(loaded)).map_err(usage)?),
     };
     let log = start_log(shape.as_ref())?;
-    Ok(Options { source, early_socket, early_admin, take_over, log })
+    Ok(Options { source, early_socket, early_admin, take_over, log, clock: clock.clock() })
 }
 
 fn fixed(loaded: Loaded) -> (Source, Option<Config>) {
