@@ -35,12 +35,15 @@ fn i12_a_node_that_writes_the_other_format_has_the_same_key_id_and_is_read_by_al
         plane.assert_every_seed_opens_everywhere();
 
         // The last node is moved: its id stays, and so does what it wrote.
+        let applied = |plane: &ControlPlane| {
+            plane.nodes[OLD].plugin.metric("trousseau_config_reloads_total{outcome=\"applied\"}")
+        };
+        let before = applied(plane);
         let file = plane.nodes[OLD].plugin.dir.join("config.yaml");
         let text = fs::read_to_string(&file).unwrap().replace(WRITES, READS);
         fs::write(file.with_extension("new"), text).unwrap();
         fs::rename(file.with_extension("new"), &file).unwrap();
-        let applied = "trousseau_config_reloads_total{outcome=\"applied\"}";
-        traffic.until(plane, "the new configuration in use", |plane| plane.nodes[OLD].plugin.metric(applied) > 0.0);
+        traffic.until(plane, "the new configuration in use", |plane| applied(plane) > before);
         let sealed = plane.nodes[OLD].plugin.client().encrypt(&[7; 32]).unwrap();
         assert_eq!((sealed.ciphertext[3], &sealed.key_id), (WITH, &plane.newest()));
         traffic.wait_for_more(plane);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use trousseau_cluster::wait;
 
-use super::announced::{Announced, hash, in_use};
+use super::announced::{Announced, hash, in_order_of, in_use};
 use super::control_plane::ControlPlane;
 use crate::soak::identity::Identities;
 use crate::soak::ledger::Ledger;
@@ -75,8 +75,10 @@ impl Traffic<'_> {
 
     /// Waits until these nodes announce that id.
     pub(crate) fn wait_announced(&self, plane: &ControlPlane, nodes: &[usize], id: &str) {
-        self.until(plane, &format!("{id} announced by the nodes {nodes:?}"), |_| {
-            nodes.iter().all(|node| self.announced[*node].ids().last().is_some_and(|last| last == id))
+        self.until(plane, &format!("{id} announced by the nodes {nodes:?}"), |plane| {
+            let so = nodes.iter().all(|node| self.announced[*node].ids().last().is_some_and(|last| last == id));
+            self.assert_in_order(plane);
+            so
         });
     }
 
@@ -103,10 +105,20 @@ impl Traffic<'_> {
         assert!(acknowledged[0] >= 10, "{acknowledged:?}");
         Identities::default().scan(&plane.etcd, self.run);
         self.run.assert_nothing_wrong(|| plane.logs());
+        self.assert_in_order(plane);
+        for (load, node) in self.loads.iter().zip(&plane.nodes) {
+            println!("node {}: {load}", node.letter);
+        }
+    }
+
+    /// What each node announced so far are ids of the key, in the order of its versions.
+    fn assert_in_order(&self, plane: &ControlPlane) {
+        // A version that is made meanwhile is listed and not announced, never the reverse.
+        let announced: Vec<_> = self.announced.iter().map(Announced::ids).collect();
         let key_ids = plane.key_ids();
-        for ((announced, load), node) in self.announced.iter().zip(&self.loads).zip(&plane.nodes) {
-            announced.in_order_of(&key_ids).unwrap_or_else(|wrong| panic!("node {}: {wrong}", node.letter));
-            println!("node {}: {load}; {} key_ids", node.letter, announced.ids().len());
+        for (ids, node) in announced.iter().zip(&plane.nodes) {
+            in_order_of(ids, &key_ids)
+                .unwrap_or_else(|wrong| panic!("node {}: {wrong}\n{}", node.letter, plane.logs()));
         }
     }
 }
