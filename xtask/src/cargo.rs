@@ -21,6 +21,9 @@ pub(crate) fn root() -> &'static str {
 /// Every kind of KMS, for whatever is built to be tested or looked at.
 pub(crate) const FULL: &str = "--features=trousseau/full";
 
+/// The same, and what only tests have.
+pub(crate) const TESTED: &str = "--features=trousseau/full,trousseau/test-clock";
+
 /// The cargo features of the program that bring one kind of KMS each.
 pub(crate) fn provider_features() -> Result<Vec<String>> {
     let metadata = metadata()?;
@@ -57,4 +60,40 @@ fn metadata() -> Result<Value> {
 
 fn elements(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::image;
+
+    /// All features that these bring, themselves included.
+    fn closure<'a>(features: &'a Value, names: &[&'a str]) -> BTreeSet<&'a str> {
+        let mut found = BTreeSet::new();
+        let mut open = names.to_vec();
+        while let Some(name) = open.pop() {
+            if found.insert(name) {
+                open.extend(elements(&features[name]).iter().filter_map(Value::as_str));
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn the_clock_of_the_tests_is_in_nothing_that_is_shipped() {
+        let metadata = metadata().unwrap();
+        let program = elements(&metadata["packages"]).iter().find(|package| package["name"] == "trousseau").unwrap();
+        let features = &program["features"];
+        assert!(features["test-clock"].is_array(), "it has another name: {features}");
+        assert!(TESTED.contains("trousseau/test-clock"), "and the tests have it");
+        let shipped: Vec<&str> = image::FEATURES.split(',').collect();
+        for names in [shipped, vec!["full"], vec!["default"]] {
+            let all = closure(features, &names);
+            assert!(all.contains("vault"), "{names:?} bring a KMS: {all:?}");
+            assert!(!all.contains("test-clock"), "{names:?} bring {all:?}");
+        }
+        assert!(!FULL.contains("clock"));
+    }
 }

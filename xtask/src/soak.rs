@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use crate::cargo::{FULL, cargo, integration_tests};
+use crate::cargo::{TESTED, cargo, integration_tests};
 use crate::servers;
 use crate::test::{Tally, select};
 
@@ -29,11 +29,12 @@ fn run_all(length: Duration, tally: &mut Tally) -> Result<()> {
         integration_tests()?.into_iter().partition(|name| name.starts_with("cluster"));
     let fuzz = (length / 10).as_millis().to_string();
     let mut command = cargo("test --workspace --no-fail-fast --lib --bins");
-    tally.run(command.arg(FULL).args(select(&others)).args(["--", "fuzz"]).env("BOLERO_RANDOM_TEST_TIME_MS", fuzz))?;
+    tally
+        .run(command.arg(TESTED).args(select(&others)).args(["--", "fuzz"]).env("BOLERO_RANDOM_TEST_TIME_MS", fuzz))?;
     let variables = servers::variables()?;
     let mut command = cargo("test --workspace --no-fail-fast");
     // Without capture: it says how far it is, and with which seed.
-    command.arg(FULL).args(select(&cluster)).args(["--", "soak_", "--nocapture"]).envs(variables);
+    command.arg(TESTED).args(select(&cluster)).args(["--", "soak_", "--nocapture"]).envs(variables);
     let before = tally.count_run();
     tally.run(command.env("TROUSSEAU_SOAK", length.as_secs().to_string()))?;
     if tally.count_run() == before {

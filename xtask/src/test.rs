@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use trousseau_cluster::Emulator;
 
-use crate::cargo::{FULL, cargo, integration_tests};
+use crate::cargo::{TESTED, cargo, integration_tests};
 use crate::servers;
 
 // They mostly wait for a server, so more of them than there are cores.
@@ -32,8 +32,8 @@ fn run_all(fast: bool, tally: &mut Tally) -> Result<()> {
     let (cluster, others): (Vec<_>, Vec<_>) =
         integration_tests()?.into_iter().partition(|name| name.starts_with("cluster"));
     compile(if fast { &[] } else { &cluster }, &others)?;
-    tally.run(cargo("test --workspace --no-fail-fast --lib --bins").arg(FULL).args(select(&others)))?;
-    tally.run(cargo("test --workspace --no-fail-fast --doc").arg(FULL))?;
+    tally.run(cargo("test --workspace --no-fail-fast --lib --bins").arg(TESTED).args(select(&others)))?;
+    tally.run(cargo("test --workspace --no-fail-fast --doc").arg(TESTED))?;
     if fast {
         tally.left_out = cluster;
     } else if !cluster.is_empty() {
@@ -43,7 +43,7 @@ fn run_all(fast: bool, tally: &mut Tally) -> Result<()> {
         let (cluster, left_out) = cluster.into_iter().partition(|target| localemu || target != LOCALEMU);
         tally.left_out = left_out;
         let mut command = cargo("test --workspace --no-fail-fast");
-        tally.run(command.arg(FULL).args(select(&cluster)).args(["--", CLUSTER_THREADS]).envs(variables))?;
+        tally.run(command.arg(TESTED).args(select(&cluster)).args(["--", CLUSTER_THREADS]).envs(variables))?;
     }
     Ok(())
 }
@@ -131,7 +131,7 @@ impl fmt::Display for Tally {
 fn compile(cluster: &[String], others: &[String]) -> Result<()> {
     let mut command = cargo("test --workspace --no-run --lib --bins");
     let status =
-        command.arg(FULL).args(select(cluster)).args(select(others)).status().context("cargo cannot be started")?;
+        command.arg(TESTED).args(select(cluster)).args(select(others)).status().context("cargo cannot be started")?;
     if !status.success() {
         bail!("it does not compile ({status})");
     }

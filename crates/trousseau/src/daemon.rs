@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
-use trousseau_core::SystemClock;
+use trousseau_core::Clock;
 use trousseau_core::section::Host;
 use trousseau_observe::Metrics;
 use trousseau_observe::log::Log;
@@ -55,6 +55,8 @@ pub struct Options {
     pub inherited: Option<UnixListener>,
     /// The log, to set its level on a reload.
     pub log: Log,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// How often the slow things are looked at: pending configuration, socket file, notes.
@@ -129,7 +131,7 @@ impl Daemon {
                 environment: process_environment(),
                 credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
             },
-            clock: Arc::new(SystemClock),
+            clock: Arc::clone(&options.clock),
             events: Arc::clone(&metrics) as _,
         };
         let reloader = Reloader::new(Arc::clone(&current), Arc::clone(&metrics), around);

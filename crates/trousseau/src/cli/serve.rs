@@ -8,6 +8,7 @@ use tokio::runtime::Builder;
 use trousseau_observe::log::{Format, Log};
 
 use super::{Failure, stderr_colour};
+use crate::clock::ClockFlags;
 use crate::config::{Config, KeyFlags, Loaded, LogFormat, ProcessFlags, Socket, load, process_environment};
 use crate::daemon::{self, Options, Source};
 use crate::dev;
@@ -30,6 +31,8 @@ pub(super) struct Args {
     key: KeyFlags,
     #[command(flatten)]
     process: ProcessFlags,
+    #[command(flatten)]
+    clock: ClockFlags,
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
@@ -47,7 +50,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 }
 
 fn options(args: Args) -> Result<Options, Failure> {
-    let Args { config, take_over, dev, data, key, process } = args;
+    let Args { config, take_over, dev, data, key, process, clock } = args;
     let usage = |error: crate::config::ConfigError| Failure::Usage(error.into());
     let environment = process_environment();
     let early_socket = process.socket().map_err(usage)?;
@@ -76,7 +79,7 @@ fn options(args: Args) -> Result<Options, Failure> {
     let inherited = daemon::inherited_socket().map_err(Failure::Failed)?;
     let passed = inherited.as_ref().and_then(|listener| Some(listener.local_addr().ok()?.as_pathname()?.to_owned()));
     let early_socket = early_socket.or_else(|| Some(Socket { path: passed?, ..Socket::default() }));
-    Ok(Options { source, early_socket, early_admin, take_over, inherited, log })
+    Ok(Options { source, early_socket, early_admin, take_over, inherited, log, clock: clock.clock() })
 }
 
 fn fixed(loaded: Loaded) -> (Source, Option<Config>) {

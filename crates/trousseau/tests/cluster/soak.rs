@@ -12,9 +12,10 @@
 //! without any seed in memory reads everything, no alarm, no panic, no secret in the log, no growth without end.
 
 mod checkpoint;
-mod identity;
-mod ledger;
-mod load;
+pub(crate) mod identity;
+mod kubectl;
+pub(crate) mod ledger;
+pub(crate) mod load;
 mod storm;
 
 use std::sync::Mutex;
@@ -32,30 +33,31 @@ const ORDINARY: Duration = Duration::from_secs(40);
 
 /// Tells all threads to end, and holds what was found to be wrong.
 #[derive(Default)]
-struct Run {
+pub(crate) struct Run {
     over: AtomicBool,
     wrong: Mutex<Vec<String>>,
 }
 
 impl Run {
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.over.load(Ordering::Relaxed)
     }
 
     /// A broken invariant; the run ends.
-    fn wrong(&self, what: String) {
+    pub(crate) fn wrong(&self, what: String) {
         self.wrong.lock().unwrap().push(what);
         self.over.store(true, Ordering::Relaxed);
     }
 
-    fn assert_nothing_wrong(&self, rig: &Rig) {
+    /// `log` is for the text of the failure.
+    pub(crate) fn assert_nothing_wrong(&self, log: impl FnOnce() -> String) {
         let wrong = self.wrong.lock().unwrap().clone();
-        assert!(wrong.is_empty(), "{wrong:#?}\nplugin's log:\n{}", rig.plugin.log());
+        assert!(wrong.is_empty(), "{wrong:#?}\nplugin's log:\n{}", log());
     }
 }
 
 /// Ends the other threads also when this one panics.
-struct End<'a>(&'a Run);
+pub(crate) struct End<'a>(pub(crate) &'a Run);
 
 impl Drop for End<'_> {
     fn drop(&mut self) {
@@ -75,7 +77,7 @@ fn soak_random_trouble_loses_nothing() {
     println!("soak: {length:?}; TROUSSEAU_SOAK_SEED={seed} draws the same troubles again");
     let mut rig = Rig::start();
     let (run, ledger, identities) = (Run::default(), Ledger::default(), Identities::default());
-    let load = Load::new(&rig, &ledger, &run);
+    let load = Load::new(&rig.api, &rig.dir(), "", &ledger, &run);
     let mut client = rig.plugin.client();
     std::thread::scope(|scope| {
         let _end = End(&run);
@@ -91,19 +93,19 @@ fn soak_random_trouble_loses_nothing() {
             for _ in 0..6 {
                 storm.round(&mut rig);
                 identities.scan(&rig.etcd, &run);
-                run.assert_nothing_wrong(&rig);
+                run.assert_nothing_wrong(|| rig.plugin.log());
                 if began.elapsed() >= length {
                     break;
                 }
             }
             checkpoint(&mut rig, &mut storm, &load, &identities);
-            run.assert_nothing_wrong(&rig);
+            run.assert_nothing_wrong(|| rig.plugin.log());
             println!("{:>6} s  checkpoint: {storm}; {load}; {identities}", began.elapsed().as_secs());
             if began.elapsed() >= length {
                 break;
             }
         }
     });
-    run.assert_nothing_wrong(&rig);
+    run.assert_nothing_wrong(|| rig.plugin.log());
     storm::assert_something_happened(&load, &identities);
 }

@@ -9,8 +9,9 @@ use trousseau_cluster::{Etcd, wait};
 use trousseau_record::Stored;
 
 use super::Run;
+use super::load::PREFIX;
 use crate::client::Client;
-use crate::rig::PROVIDER;
+use crate::rig::{PROVIDER, secret_path};
 
 /// The key_ids that records were written under, by the key version in their header.
 #[derive(Debug, Default)]
@@ -19,7 +20,7 @@ pub(crate) struct Identities(Mutex<BTreeMap<u32, String>>);
 impl Identities {
     /// Reads all Secrets from etcd; how many there are.
     pub(crate) fn scan(&self, etcd: &Etcd, run: &Run) -> usize {
-        let stored = etcd.range("/registry/secrets/default/soak-").unwrap();
+        let stored = etcd.range(&secret_path(PREFIX)).unwrap();
         for (path, value) in &stored {
             match Stored::parse(value) {
                 Stored::KmsV2 { provider, object } if provider == PROVIDER => {

@@ -1,10 +1,8 @@
-//! Writers and readers that carry on through every trouble, by a kubectl of their own.
+//! Writers and readers that carry on through every trouble.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{Seek as _, Write as _};
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -12,12 +10,14 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fastrand::Rng;
 use serde_json::{Value, json};
-use trousseau_cluster::{Server, wait};
+use trousseau_cluster::{ApiServer, wait};
 
 use super::Run;
+use super::kubectl::Kubectl;
 use super::ledger::{Floor, Ledger, value};
-use crate::rig::Rig;
 
+/// What the name of each Secret begins with that is written here.
+pub(crate) const PREFIX: &str = "load-";
 // Then only updates: a list of all must stay quick, however long it goes on.
 const MOST_SECRETS: usize = 1500;
 const LARGEST_BATCH: usize = 8;
@@ -32,23 +32,27 @@ struct Counts {
 }
 
 pub(crate) struct Load<'a> {
-    binary: PathBuf,
-    kubeconfig: PathBuf,
-    cache: PathBuf,
+    pub(crate) kubectl: Kubectl<'a>,
+    /// Before the numbers of its own Secrets.
+    names: String,
     ledger: &'a Ledger,
     run: &'a Run,
     counts: Counts,
+    /// The shortest time between two writes, and between two reads.
+    pub(crate) pauses: [Duration; 2],
 }
 
 impl<'a> Load<'a> {
-    pub(crate) fn new(rig: &Rig, ledger: &'a Ledger, run: &'a Run) -> Self {
+    /// By way of this API server. Several may share a ledger: each then writes Secrets of its own, whose names
+    /// have `writer` in them, and reads those of all.
+    pub(crate) fn new(api: &ApiServer, dir: &Path, writer: &str, ledger: &'a Ledger, run: &'a Run) -> Self {
         Self {
-            binary: Server::Kubectl.path().unwrap(),
-            kubeconfig: rig.api.kubeconfig().to_owned(),
-            cache: rig.dir().join("soak-cache"),
+            kubectl: Kubectl::new(api, dir, run),
+            names: format!("{PREFIX}{writer}"),
             ledger,
             run,
             counts: Counts::default(),
+            pauses: [50, 200].map(Duration::from_millis),
         }
     }
 
@@ -60,8 +64,9 @@ impl<'a> Load<'a> {
             let batch = random.usize(1..=LARGEST_BATCH);
             match random.u8(0..10) {
                 0..5 if created.len() < MOST_SECRETS => {
-                    let names: Vec<String> =
-                        (created.len()..created.len() + batch).map(|number| format!("soak-{number}")).collect();
+                    let names: Vec<String> = (created.len()..created.len() + batch)
+                        .map(|number| format!("{}{number}", self.names))
+                        .collect();
                     self.put("create", &names);
                     created.extend(names);
                 }
@@ -77,14 +82,14 @@ impl<'a> Load<'a> {
                 }
                 _ => self.rewrite(created.get(random.usize(..=created.len())..).unwrap_or_default()),
             }
-            wait::pause(Duration::from_millis(50));
+            wait::pause(self.pauses[0]);
         }
     }
 
     /// Reads one or all until the run is over.
     pub(crate) fn read(&self, mut random: Rng) {
         while !self.run.is_over() {
-            wait::pause(Duration::from_millis(200));
+            wait::pause(self.pauses[1]);
             let floor = self.ledger.floor();
             let name = random.usize(..=floor.len());
             let checked = match floor.names().nth(name) {
@@ -121,6 +126,19 @@ impl<'a> Load<'a> {
         self.counts.read.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn writes(&self) -> u64 {
+        self.counts.written.load(Ordering::Relaxed)
+    }
+
+    /// Asks for readiness until the run is over, as kubelet does: the API server then asks for Status every 20 s
+    /// instead of every minute.
+    pub(crate) fn ask_readyz(&self) {
+        while !self.run.is_over() {
+            self.kubectl.try_run(&["get", "--raw", "/readyz"], "");
+            wait::pause(Duration::from_secs(2));
+        }
+    }
+
     fn put(&self, verb: &str, names: &[String]) {
         if names.is_empty() {
             return;
@@ -133,7 +151,7 @@ impl<'a> Load<'a> {
             })
             .collect();
         let list = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
-        let output = self.kubectl(&[verb, "--validate=false", "-o", "name", "-f", "-"], &list);
+        let output = self.kubectl.run(&[verb, "--validate=false", "-o", "name", "-f", "-"], &list);
         // It prints one line for each that succeeded, whatever becomes of the others.
         let done = String::from_utf8_lossy(&output.stdout);
         let done: Vec<&str> = done.lines().filter_map(|line| line.strip_prefix("secret/")).collect();
@@ -150,10 +168,10 @@ impl<'a> Load<'a> {
         }
         let mut arguments = vec!["get", "secrets", "-o", "json"];
         arguments.extend(names.iter().map(String::as_str));
-        let list = self.kubectl(&arguments, "");
+        let list = self.kubectl.run(&arguments, "");
         let output = list.status.success().then(|| {
             let list = String::from_utf8_lossy(&list.stdout).into_owned();
-            self.kubectl(&["replace", "--validate=false", "-o", "name", "-f", "-"], &list)
+            self.kubectl.run(&["replace", "--validate=false", "-o", "name", "-f", "-"], &list)
         });
         match output {
             Some(output) => count(&self.counts.rewritten, String::from_utf8_lossy(&output.stdout).lines().count()),
@@ -162,21 +180,21 @@ impl<'a> Load<'a> {
     }
 
     fn read_one(&self, floor: &Floor, name: &str) -> Option<Result<(), String>> {
-        let output = self.kubectl(&["get", "secret", name, "-o", "json"], "");
+        let output = self.kubectl.run(&["get", "secret", name, "-o", "json"], "");
         let missing = String::from_utf8_lossy(&output.stderr).contains("(NotFound)");
         let found = output.status.success().then(|| password(&output.stdout));
         (found.is_some() || missing).then(|| self.ledger.check(floor, name, found.as_deref()))
     }
 
     fn read_all(&self) -> Option<BTreeMap<String, String>> {
-        let output = self.kubectl(&["get", "secrets", "-o", "json"], "");
+        let output = self.kubectl.run(&["get", "secrets", "-o", "json"], "");
         if !output.status.success() {
             return None;
         }
         let list: Value = serde_json::from_slice(&output.stdout).unwrap();
         let items = list["items"].as_array().expect("a list has items");
         let named = items.iter().map(|item| (item["metadata"]["name"].as_str().unwrap_or_default().to_owned(), item));
-        Some(named.filter(|(name, _)| name.starts_with("soak-")).map(|(name, item)| (name, decode(item))).collect())
+        Some(named.filter(|(name, _)| name.starts_with(PREFIX)).map(|(name, item)| (name, decode(item))).collect())
     }
 
     fn failed(&self, number: usize) {
@@ -184,15 +202,6 @@ impl<'a> Load<'a> {
             count(&self.counts.writes_failed, number);
             wait::pause(Duration::from_millis(200));
         }
-    }
-
-    fn kubectl(&self, arguments: &[&str], stdin: &str) -> Output {
-        let mut input = tempfile::tempfile().unwrap();
-        input.write_all(stdin.as_bytes()).unwrap();
-        input.rewind().unwrap();
-        let mut command = Command::new(&self.binary);
-        command.arg("--kubeconfig").arg(&self.kubeconfig).arg("--cache-dir").arg(&self.cache);
-        command.arg("--request-timeout=10s").args(arguments).stdin(input).output().unwrap()
     }
 }
 
