@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod cargo;
 mod check;
 mod image;
@@ -24,6 +25,8 @@ struct Arguments {
 enum Task {
     /// Look without running: format, lints, dependencies, documentation, generated files.
     Check,
+    /// Measure the figures in docs/performance.md, and say which guards are met.
+    Bench(bench::Options),
     /// Make the container image, without a container engine.
     Image {
         /// Build it twice, in two folders, and compare.
@@ -47,6 +50,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
+        Task::Bench(options) => bench::run(&options),
         Task::Check => check::run(),
         Task::Image { twice } => image::run(twice),
         Task::Servers => servers::run(),

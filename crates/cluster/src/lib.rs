@@ -11,6 +11,7 @@ mod artifact;
 mod build;
 /// The cache folder for what is built once.
 pub mod cache;
+mod delaying_proxy;
 mod emulator;
 mod etcd;
 mod http;
@@ -26,6 +27,7 @@ pub mod wait;
 
 pub use api_server::{ApiServer, ApiServerConfig, Readyz, Release};
 pub use artifact::{Binary, Origin, Server};
+pub use delaying_proxy::DelayingProxy;
 pub use emulator::{AwsKms, Emulator};
 pub use etcd::Etcd;
 pub use kms_plugin::{KmsApi, KmsPlugin};

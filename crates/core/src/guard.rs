@@ -27,7 +27,7 @@ use crate::version::KeyVersion;
 /// The bounds of one provider (I8). All have a name in the configuration, under `limits`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Calls to the KMS at once.
+    /// Calls to the KMS at once. Wraps take at most three quarters of them.
     pub in_flight: usize,
     /// Calls that wait for a free place; the next one is refused.
     pub queue: usize,
@@ -75,12 +75,16 @@ pub struct Guard {
     inner: Arc<dyn Provider>,
     limits: Limits,
     places: Semaphore,
+    /// A wrap takes one of these too. There are fewer, so that no wraps, however many or slow, hold up what reads.
+    wraps: Semaphore,
     waiting: AtomicUsize,
     breaker: Breaker,
     budget: Budget,
     events: Arc<dyn Events>,
 }
 
+/// One place in so many is never taken by a wrap.
+const FOR_READING: usize = 4;
 /// The time that a KMS must have had before its silence counts against it.
 const FAIR: Duration = Duration::from_secs(1);
 
@@ -89,11 +93,13 @@ type Attempt<'a, T> = Pin<Box<dyn Future<Output = Result<T, ProviderError>> + Se
 impl Guard {
     /// Wraps the provider of the key with this name.
     pub fn new(key: impl Into<String>, inner: Arc<dyn Provider>, limits: Limits, events: Arc<dyn Events>) -> Self {
+        let in_flight = limits.in_flight.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             key: key.into(),
             inner,
             limits,
-            places: Semaphore::new(limits.in_flight.clamp(1, Semaphore::MAX_PERMITS)),
+            places: Semaphore::new(in_flight),
+            wraps: Semaphore::new(in_flight - in_flight / FOR_READING),
             waiting: AtomicUsize::new(0),
             breaker: Breaker::new(limits.breaker_failures, limits.breaker_open),
             budget: Budget::default(),
@@ -107,7 +113,7 @@ impl Guard {
         call: &Call,
         attempt: impl Fn(Call) -> Attempt<'a, T> + Send + Sync,
     ) -> Result<T, ProviderError> {
-        let _place = self.place(call).await?;
+        let _places = self.places(operation, call).await?;
         self.budget.earn();
         let mut framed = call.clone();
         let mut tries = 1;
@@ -188,13 +194,23 @@ impl Guard {
         ProviderError::new(ErrorKind::Deadline, text)
     }
 
-    /// A place among the calls in flight, for which a bounded number may wait.
-    async fn place(&self, call: &Call) -> Result<Option<SemaphorePermit<'_>>, ProviderError> {
+    /// The places that a call needs: none for a probe, two for a wrap.
+    async fn places(
+        &self,
+        operation: Operation,
+        call: &Call,
+    ) -> Result<[Option<SemaphorePermit<'_>>; 2], ProviderError> {
         if call.probe {
-            return Ok(None);
+            return Ok([None, None]);
         }
-        if let Ok(place) = self.places.try_acquire() {
-            return Ok(Some(place));
+        let wrap = if operation == Operation::Wrap { Some(self.place(&self.wraps, call).await?) } else { None };
+        Ok([wrap, Some(self.place(&self.places, call).await?)])
+    }
+
+    /// A place among the calls in flight, for which a bounded number may wait.
+    async fn place<'a>(&self, places: &'a Semaphore, call: &Call) -> Result<SemaphorePermit<'a>, ProviderError> {
+        if let Ok(place) = places.try_acquire() {
+            return Ok(place);
         }
         let waiting = Waiting::enter(&self.waiting);
         if waiting.count > self.limits.queue {
@@ -202,8 +218,8 @@ impl Guard {
             let text = format!("key `{}`: {} calls wait for the KMS already", self.key, self.limits.queue);
             return Err(ProviderError::new(ErrorKind::QueueFull, text));
         }
-        match timeout_at(call.deadline, self.places.acquire()).await {
-            Ok(Ok(place)) => Ok(Some(place)),
+        match timeout_at(call.deadline, places.acquire()).await {
+            Ok(Ok(place)) => Ok(place),
             // The semaphore is never closed, so this is the deadline.
             Ok(Err(_)) | Err(_) => {
                 self.events.on(&Event::BoundHit(Bound::Deadline));

@@ -40,7 +40,7 @@ pub struct Probe {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Limits {
-    /// Calls to the KMS at once, per key. Default 64.
+    /// Calls to the KMS at once, per key. Default 64, of which Encrypts take 48 at most (three quarters of any).
     pub in_flight: usize,
     /// Calls that wait for a free place, per key. Default 256.
     pub queue: usize,

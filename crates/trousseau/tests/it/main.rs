@@ -15,5 +15,6 @@ mod lying_vault;
 mod process;
 mod service_manager;
 mod serving;
+mod slow_encrypt;
 mod upgrade;
 mod upstream_names;

@@ -94,6 +94,19 @@ async fn probes_do_not_wait_for_a_place() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn wraps_that_hang_leave_places_to_what_reads() {
+    let node = Guarded::new(Limits { in_flight: 4, queue: 8, ..Limits::default() });
+    let made = node.guard.wrap(&1.into(), &vec![7; 32].into(), None, &seconds(3)).await.unwrap();
+    node.kms.script(Operation::Wrap, vec![Fault::Hang; 8]);
+    let _hanging: Vec<_> = (0..8).map(|_| waiter(&node, 10)).collect();
+    yield_now().await;
+    assert_eq!(node.calls(), 1 + 3, "three of four places are a wrap's");
+    let began = Instant::now();
+    node.guard.unwrap(&1.into(), &made.bytes, None, &seconds(3)).await.unwrap();
+    assert_eq!(began.elapsed(), millis(0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn i7_the_guard_describes_without_a_call() {
     let node = Guarded::new(Limits::default());
     assert_eq!(node.guard.describe().kind, crate::fake::FAKE);

@@ -76,9 +76,9 @@ async fn failing_probes_do_not_keep_it_open() {
 #[tokio::test(start_paused = true)]
 async fn calls_that_fail_together_open_it_for_the_first_time_only() {
     let node = Guarded::new(ONE_TRY);
-    node.kms.script(Operation::Wrap, vec![Fault::Hang; 60]);
+    node.kms.script(Operation::Wrap, vec![Fault::Hang; 40]);
     let mut calls = JoinSet::new();
-    for _ in 0..60 {
+    for _ in 0..40 {
         let guard = node.guard.clone();
         calls.spawn(async move {
             let call = Call::within(millis(1_500));

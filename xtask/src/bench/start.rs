@@ -1,0 +1,127 @@
+//! What an administrator waits for: an API server that starts with many Secrets in etcd, its KMS far away.
+//!
+//! kube-apiserver keeps the seeds that it has decrypted; a new one asks for each, one after the other.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::json;
+use trousseau_cluster::{ApiServer, ApiServerConfig, DelayingProxy, Etcd};
+
+use super::block::{Block, table};
+use super::own_time::OwnTime;
+use super::program::{Plugin, Programs, vault};
+
+const SECRETS: usize = 10_000;
+const SEEDS: usize = 100;
+const ROUND_TRIP: Duration = Duration::from_millis(20);
+const PROVIDER: &str = "trousseau";
+/// Of each kind, in turn.
+const STARTS: usize = 3;
+const READY: Duration = Duration::from_secs(180);
+
+/// One start of an API server.
+struct Start {
+    ready: f64,
+    listed: f64,
+    decrypts: u64,
+}
+
+/// Measures it: with Vault near, with Vault far away, and without any plugin on the same Secrets in clear.
+pub(crate) fn measure(programs: &Programs) -> Result<Block> {
+    let dir = tempfile::tempdir().context("a folder")?;
+    let vault = vault(&dir.path().join("vault"))?;
+    let near = vault.address();
+    let server = near.trim_start_matches("http://").parse().context("Vault's address")?;
+    let proxy = DelayingProxy::start(server, ROUND_TRIP)?;
+    let far = format!("http://{}", proxy.address());
+    let etcd = Etcd::start(dir.path().join("etcd"))?;
+    let plugin_dir = dir.path().join("plugin");
+    let plugin = programs.serve_vault(&plugin_dir, &vault, &near)?;
+    plant(programs, &plugin, &etcd)?;
+    drop(plugin);
+    let mut kinds =
+        vec![("Vault on the same machine", near.as_str(), Vec::new()), ("Vault 20 ms away", far.as_str(), Vec::new())];
+    for round in 0..STARTS {
+        for (kind, address, starts) in &mut kinds {
+            let plugin = programs.serve_vault(&plugin_dir, &vault, address)?;
+            let api_dir = dir.path().join(format!("api-{round}"));
+            let start = start(&api_dir, &etcd, &plugin)?;
+            eprintln!("{kind}: ready after {:.2} s, {} Decrypts", start.ready, start.decrypts);
+            starts.push(start);
+        }
+    }
+    let mut rows = Vec::new();
+    let mut raw = Vec::new();
+    for (kind, _, starts) in &kinds {
+        let of = |figure: fn(&Start) -> f64| super::pairs::Spread::of(starts.iter().map(figure).collect());
+        let (ready, listed) = (of(|start| start.ready)?, of(|start| start.listed)?);
+        let decrypts = of(|start| start.decrypts as f64)?;
+        rows.push(vec![kind.to_string(), format!("{ready} s"), format!("{listed} s"), decrypts.to_string()]);
+        let starts: Vec<_> = starts
+            .iter()
+            .map(|start| json!({"readySeconds": start.ready, "listSeconds": start.listed, "decrypts": start.decrypts}))
+            .collect();
+        raw.push(json!({"kind": kind, "starts": starts}));
+    }
+    let head = ["KMS", "exec to /readyz ok", "then a list of all Secrets", "Decrypts"];
+    let figures = json!({"secrets": SECRETS, "seeds": SEEDS, "kinds": raw});
+    Ok(Block { name: "start", table: table(&head, &rows), figures, guards: Vec::new() })
+}
+
+/// Writes the Secrets into etcd as an API server would have.
+fn plant(programs: &Programs, plugin: &Plugin, etcd: &Etcd) -> Result<()> {
+    let mut command = programs.command("stored-secrets");
+    command.arg("--socket").arg(plugin.socket()).args(["--provider", PROVIDER]);
+    command.args(["--secrets", &SECRETS.to_string(), "--seeds", &SEEDS.to_string()]).stdout(Stdio::piped());
+    let mut child = command.spawn().context("run stored-secrets")?;
+    for line in BufReader::new(child.stdout.take().context("stored-secrets has no stdout")?).lines() {
+        let line = line.context("read from stored-secrets")?;
+        let (key, value) = line.split_once('\t').context("stored-secrets: a line without a tab")?;
+        etcd.put(key, &BASE64_STANDARD.decode(value).context("stored-secrets: no base64")?)?;
+    }
+    let status = child.wait().context("stored-secrets")?;
+    if status.success() { Ok(()) } else { bail!("stored-secrets: {status}") }
+}
+
+fn start(dir: &Path, etcd: &Etcd, plugin: &Plugin) -> Result<Start> {
+    let before = OwnTime::read(&plugin.metrics()?, "Decrypt")?.calls();
+    let config = ApiServerConfig {
+        etcd: etcd.endpoint(),
+        encryption: Some(encryption(plugin)),
+        dir: dir.to_owned(),
+        ..ApiServerConfig::default()
+    };
+    let began = Instant::now();
+    let mut api = ApiServer::spawn(&config)?;
+    api.wait_ready(READY)?;
+    let ready = began.elapsed().as_secs_f64();
+    let began = Instant::now();
+    let list = api.kubectl_text(&["get", "secrets", "--all-namespaces", "--output=name"])?;
+    let listed = began.elapsed().as_secs_f64();
+    let seen = list.lines().count();
+    if seen != SECRETS {
+        bail!("the API server lists {seen} Secrets, not {SECRETS}; see {}", api.log().display());
+    }
+    let decrypts = OwnTime::read(&plugin.metrics()?, "Decrypt")?.calls() - before;
+    Ok(Start { ready, listed, decrypts })
+}
+
+fn encryption(plugin: &Plugin) -> String {
+    format!(
+        "apiVersion: apiserver.config.k8s.io/v1
+kind: EncryptionConfiguration
+resources:
+  - resources: [secrets]
+    providers:
+      - kms: {{apiVersion: v2, name: {PROVIDER}, endpoint: 'unix://{}', timeout: 3s}}
+      - identity: {{}}
+",
+        plugin.socket().display()
+    )
+}
