@@ -43,7 +43,7 @@ pub(super) struct Fault {
     pub(super) text: String,
     /// Nobody answered: the socket is gone, or the connection broke.
     pub(super) unanswered: bool,
-    /// It never left us: the connection was closing, by a server that ends in good order.
+    /// It never left us, or the server said that it did not touch it: it ends in good order.
     unsent: bool,
 }
 
@@ -229,6 +229,7 @@ impl From<Status> for Fault {
         let (mut cause, mut unsent) = (status.source(), false);
         while let Some(error) = cause {
             unsent |= error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled);
+            unsent |= error.downcast_ref::<h2::Error>().is_some_and(untouched);
             let more = error.to_string();
             if !text.contains(&more) {
                 text = format!("{text}: {more}");
@@ -237,6 +238,12 @@ impl From<Status> for Fault {
         }
         Self { name: name(code), text, unanswered, unsent }
     }
+}
+
+/// The server's last word on a connection names the calls that it took; this one came after them, or was refused.
+fn untouched(error: &h2::Error) -> bool {
+    let ended = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+    error.is_remote() && (ended || error.reason() == Some(h2::Reason::REFUSED_STREAM))
 }
 
 /// A code's name as Kubernetes' own metrics have it.

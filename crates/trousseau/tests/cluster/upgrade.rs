@@ -65,6 +65,8 @@ fn ten_upgrades_under_load_of_a_real_api_server_and_of_bench_fail_no_call() {
         "encrypt",
         "--duration",
         "10m",
+        "--timeout",
+        "60s",
         "--rate",
         "50",
         "--output",

@@ -14,7 +14,8 @@ impl Load {
     pub(crate) fn start(socket: &str, call: &str) -> Self {
         let args = ["bench", "--socket", socket, "--call", call, "--concurrency", "8", "--connections", "4"];
         let mut command = command(&args);
-        let bounds = ["--duration", "5m", "--warmup", "0s", "--output", "json"];
+        // A busy machine is no failure; a call that is lost still is.
+        let bounds = ["--duration", "5m", "--timeout", "60s", "--warmup", "0s", "--output", "json"];
         Self(command.args(bounds).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap())
     }
 
@@ -22,7 +23,7 @@ impl Load {
     pub(crate) fn end(mut self) -> Value {
         let pid = rustix::process::Pid::from_child(&self.0);
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-        wait_for("the end of bench", 30, || self.0.try_wait().unwrap().is_some());
+        wait_for("the end of bench", 90, || self.0.try_wait().unwrap().is_some());
         let mut text = String::new();
         std::io::Read::read_to_string(self.0.stdout.as_mut().unwrap(), &mut text).unwrap();
         serde_json::from_str(&text).unwrap()
