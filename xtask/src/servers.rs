@@ -56,7 +56,7 @@ fn install_containerd() {
         &["-q", "install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120", "containerd", "runc"],
     ] {
         // Not root, not Debian, no network: what is missing is told afterwards.
-        let _ = Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive").status();
+        let _ = Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive").output();
     }
 }
 
