@@ -1,19 +1,16 @@
 //! The plugin as a static pod, as 10123: it starts without an API server, so Secrets and ConfigMaps may both be
-//! encrypted, and nothing waits in a circle when everything was off.
-
-use std::fs;
-use std::os::unix::fs::chown;
+//! encrypted, and nothing waits in a circle when everything was off. Its key lies on the node: what is shown here is the
+//! order of the start, not a KMS.
 
 use trousseau_cluster::wait;
 
-use crate::stage::{PATIENCE, Stage, block, get};
+use crate::stage::{PATIENCE, Stage, block, config_on_the_node, get};
 
 const UID: u32 = 10123;
 
 #[test]
 fn a_static_pod_starts_without_an_api_server_and_everything_comes_up_by_itself() {
     let mut stage = Stage::start();
-    stage.shell("sh deploy/vault/setup.sh");
     let manifest = static_pod(&stage);
     stage.node.give_run_to(UID).unwrap();
     stage.node.static_pod("trousseau", &manifest).unwrap();
@@ -49,37 +46,9 @@ fn a_static_pod_starts_without_an_api_server_and_everything_comes_up_by_itself()
     });
 }
 
-/// What the static-pod base renders, with this test's folder, port and user; and the files that it reads.
+/// What the static-pod base renders, with this test's folder, port and user.
 fn static_pod(stage: &Stage) -> String {
-    let config = stage.dir().join("etc-trousseau");
-    fs::create_dir(&config).unwrap();
-    let token = stage.shell("vault token create -orphan -policy=trousseau-transit -period=768h -field=token");
-    fs::write(config.join("token"), token).unwrap();
-    fs::copy(stage.ca.file(), config.join("vault-ca.pem")).unwrap();
-    let text = format!(
-        "cluster: test
-socket: {{path: /run/trousseau/kms.sock}}
-admin: 127.0.0.1:{admin}
-probe: {{interval: 1s, afterFailure: 1s, promotionDelay: 6s}}
-keys:
-  - name: primary
-    vault:
-      address: {vault}
-      tls: {{ca: /etc/trousseau/vault-ca.pem}}
-      transit: {{key: kubernetes}}
-      auth: {{token: {{file: /etc/trousseau/token, renew: true}}}}
-",
-        admin = stage.admin,
-        vault = stage.vault.tls_address().unwrap(),
-    );
-    fs::write(config.join("config.yaml"), text).unwrap();
-    for entry in fs::read_dir(&config).unwrap() {
-        let path = entry.unwrap().path();
-        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-        chown(&path, Some(UID), Some(UID)).unwrap();
-    }
-    // The socket's folder is outside of the test's: below a path that 10123 may pass.
-    fs::set_permissions(stage.dir(), std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
+    let config = config_on_the_node(stage, UID);
     let command = block("static-pod.md", "manifest");
     let (command, _) = command.split_once(" > /etc/kubernetes/manifests/").unwrap();
     let manifest = stage.shell(command);

@@ -5,15 +5,18 @@
 //! makes it and sets that). Vault's image, for its agent, is made here out of the test's Vault, FROM scratch: there is
 //! no registry. An upgrade is the same program under another tag.
 #![expect(
+    dead_code,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test ends where something is not as it must be"
+    reason = "a test ends where something is not as it must be; the client is the target `cluster`'s, of which this uses a part"
 )]
 
 #[path = "../cluster/client.rs"]
 mod client;
 mod cold_start;
+mod daemonset;
 mod daemonset_agent;
 mod load;
 mod stage;
+mod workload;

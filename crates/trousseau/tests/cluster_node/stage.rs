@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -29,9 +29,8 @@ pub(crate) struct Stage {
     pub(crate) node: Node,
     pub(crate) controllers: Controllers,
     pub(crate) api: ApiServer,
-    pub(crate) vault: Vault,
     pub(crate) etcd: Etcd,
-    pub(crate) ca: TestCa,
+    vault: Option<(Vault, TestCa)>,
     /// The plugin's admin port.
     pub(crate) admin: u16,
     dir: TempDir,
@@ -41,10 +40,6 @@ impl Stage {
     /// All of it but the plugin; the API server encrypts nothing yet.
     pub(crate) fn start() -> Self {
         let dir = TempDir::with_prefix("trousseau-").unwrap();
-        let ca = TestCa::new();
-        let leaf = ca.server(&["127.0.0.1"]);
-        let tls = (leaf.certificate_file().to_owned(), leaf.key_file().to_owned());
-        let vault = Vault::start_with(&VaultConfig { dir: dir.path().join("vault"), tls: Some(tls) }).unwrap();
         let etcd = Etcd::start(dir.path().join("etcd")).unwrap();
         let config = ApiServerConfig {
             etcd: etcd.endpoint(),
@@ -58,14 +53,35 @@ impl Stage {
         let node = Node::start(dir.path().join("node"), &api).unwrap();
         node.import(&image()).unwrap();
         node.tag(IMAGE, NEXT).unwrap();
-        let archive = dir.path().join("vault.tar");
+        // As kubeadm does: a kubelet may not give itself this label.
+        api.kubectl_text(&["label", "node", NODE_NAME, "node-role.kubernetes.io/control-plane="]).unwrap();
+        Self { node, controllers, api, etcd, vault: None, admin: free_port().unwrap(), dir }
+    }
+
+    /// The same with Vault, and with its image on the node.
+    pub(crate) fn start_with_vault() -> Self {
+        let mut stage = Self::start();
+        let ca = TestCa::new();
+        let leaf = ca.server(&["127.0.0.1"]);
+        let tls = (leaf.certificate_file().to_owned(), leaf.key_file().to_owned());
+        let vault = Vault::start_with(&VaultConfig { dir: stage.dir().join("vault"), tls: Some(tls) }).unwrap();
+        vault.add_kubernetes_auth().unwrap();
+        let archive = stage.dir().join("vault.tar");
         let program = ImageFile { path: "bin/vault".to_owned(), source: Server::Vault.path().unwrap() };
         let (name, tag) = VAULT_IMAGE;
         docker_archive(&archive, &format!("{name}:{tag}"), &[program], &["/bin/vault"]).unwrap();
-        node.import(&archive).unwrap();
-        // As kubeadm does: a kubelet may not give itself this label.
-        api.kubectl_text(&["label", "node", NODE_NAME, "node-role.kubernetes.io/control-plane="]).unwrap();
-        Self { node, controllers, api, vault, etcd, ca, admin: free_port().unwrap(), dir }
+        stage.node.import(&archive).unwrap();
+        stage.vault = Some((vault, ca));
+        stage
+    }
+
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.vault.as_ref().expect("started with Vault").0
+    }
+
+    /// The PEM file of the CA that signed Vault's certificate.
+    pub(crate) fn vault_ca(&self) -> PathBuf {
+        self.vault.as_ref().expect("started with Vault").1.file()
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -79,26 +95,30 @@ impl Stage {
     /// Runs a script as an administrator of Vault and of the cluster; its standard output.
     pub(crate) fn shell(&self, script: &str) -> String {
         let tools = self.dir().join("bin");
+        let mut command = Command::new("bash");
+        command
+            .args(["-euo", "pipefail", "-c", script])
+            .current_dir(deploy().parent().unwrap())
+            .env("PATH", format!("{}:{}", tools.display(), std::env::var("PATH").unwrap()))
+            .env("HOME", self.dir())
+            .env("KUBERNETES_HOST", self.api.url())
+            .env("KUBERNETES_CA", self.api.ca())
+            .env("KUBECONFIG", self.api.kubeconfig());
+        let mut servers = vec![Server::Kubectl];
+        if let Some((vault, _)) = &self.vault {
+            servers.push(Server::Vault);
+            command
+                .env("VAULT_ADDR", vault.address())
+                .env("VAULT_TOKEN", vault.root_token())
+                .env("VAULT_ADDRESS", vault.tls_address().unwrap());
+        }
         if !tools.exists() {
             fs::create_dir(&tools).unwrap();
-            for server in [Server::Kubectl, Server::Vault] {
+            for server in servers {
                 symlink(server.path().unwrap(), tools.join(server.name())).unwrap();
             }
         }
-        let search = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
-        let output = Command::new("bash")
-            .args(["-euo", "pipefail", "-c", script])
-            .current_dir(deploy().parent().unwrap())
-            .env("PATH", search)
-            .env("HOME", self.dir())
-            .env("VAULT_ADDR", self.vault.address())
-            .env("VAULT_TOKEN", self.vault.root_token())
-            .env("VAULT_ADDRESS", self.vault.tls_address().unwrap())
-            .env("KUBERNETES_HOST", self.api.url())
-            .env("KUBERNETES_CA", self.api.ca())
-            .env("KUBECONFIG", self.api.kubeconfig())
-            .output()
-            .unwrap();
+        let output = command.output().unwrap();
         let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{script}\n{said}\n{errors}");
         said.into_owned()
@@ -147,6 +167,30 @@ impl Stage {
             );
         }
     }
+}
+
+/// A folder to stand for the node's /etc/trousseau, of this user: a configuration with a local key.
+pub(crate) fn config_on_the_node(stage: &Stage, uid: u32) -> PathBuf {
+    let folder = stage.dir().join("etc-trousseau");
+    fs::create_dir(&folder).unwrap();
+    let key = folder.join("key.yaml");
+    let status = Command::new(env!("CARGO_BIN_EXE_trousseau")).args(["keygen", "--file"]).arg(&key).status().unwrap();
+    assert!(status.success());
+    let text = format!(
+        "cluster: test
+admin: 127.0.0.1:{}
+probe: {{interval: 1s, afterFailure: 1s, promotionDelay: 6s}}
+keys:
+  - name: primary
+    local: {{file: /etc/trousseau/key.yaml}}
+",
+        stage.admin
+    );
+    fs::write(folder.join("config.yaml"), text).unwrap();
+    for name in ["key.yaml", "config.yaml"] {
+        chown(folder.join(name), Some(uid), Some(uid)).unwrap();
+    }
+    folder
 }
 
 /// `deploy/` of this checkout.
