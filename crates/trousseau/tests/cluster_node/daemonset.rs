@@ -26,7 +26,7 @@ fn the_daemonset_keeps_writes_going_through_rollouts_an_upgrade_a_crash_and_a_re
     workload.replace(&stage, "rollout restart", "kubectl rollout restart -n kube-system daemonset/trousseau");
     let upgrade = format!("kubectl set image -n kube-system daemonset/trousseau trousseau={NEXT}");
     workload.replace(&stage, "upgrade of the image", &upgrade);
-    assert_eq!(workload.container(&stage)["image"], NEXT);
+    assert_eq!(workload.pod(&stage)["spec"]["containers"][0]["image"], NEXT);
     let delete = "kubectl delete pod -n kube-system -l app.kubernetes.io/name=trousseau --force --wait=false";
     workload.replace(&stage, "pod deleted by force", delete);
     workload.kill_process(&stage);

@@ -30,7 +30,7 @@ fn the_daemonset_with_the_vault_agent_serves_through_everything_that_happens_to_
 
     workload.replace(&stage, "rollout restart", "kubectl rollout restart -n kube-system daemonset/vault-kms-provider");
     workload.replace(&stage, "upgrade of the image", &document("upgrade"));
-    assert_eq!(workload.container(&stage)["image"], NEXT);
+    assert_eq!(workload.pod(&stage)["spec"]["containers"][0]["image"], NEXT);
     workload.restart_kubelet(&mut stage);
     a_sealed_vault_is_no_reason_for_a_restart(&stage, &workload);
     // The node loses its power, Vault does not.
