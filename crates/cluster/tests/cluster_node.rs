@@ -1,5 +1,5 @@
 //! A whole node leaves nothing behind, however it ends. Needs root, and Debian's containerd and runc or their like.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where something is not as it must be")]
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
 use std::fs;
 use std::path::Path;
