@@ -1,6 +1,7 @@
 //! The deployment of the documents that define Trousseau: DaemonSet, Vault Agent, Kubernetes auth, KV.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use trousseau_cluster::wait;
@@ -31,6 +32,9 @@ fn the_daemonset_with_the_vault_agent_serves_through_everything_that_happens_to_
     workload.replace(&stage, "rollout restart", "kubectl rollout restart -n kube-system daemonset/vault-kms-provider");
     workload.replace(&stage, "upgrade of the image", &document("upgrade"));
     assert_eq!(workload.pod(&stage)["spec"]["containers"][0]["image"], NEXT);
+    as_another_user(&stage, &workload);
+    assert_eq!(stage.client().status().unwrap().key_id, key_id);
+
     workload.restart_kubelet(&mut stage);
     a_sealed_vault_is_no_reason_for_a_restart(&stage, &workload);
     // The node loses its power, Vault does not.
@@ -38,12 +42,20 @@ fn the_daemonset_with_the_vault_agent_serves_through_everything_that_happens_to_
     assert!(!stage.node.logs(NAME).contains("hvs."), "i9: no token of Vault's in the log");
 }
 
-/// `kubectl apply -k` of an overlay with this test's addresses, ports and times.
+/// The document's `kubectl apply -k`, of this test's overlay.
 fn apply(stage: &Stage) {
-    let kustomize = stage.dir().join("kustomize");
-    copy_kustomize(&kustomize);
-    let overlay = kustomize.join("overlay");
-    fs::create_dir(&overlay).unwrap();
+    copy_kustomize(&stage.dir().join("kustomize"));
+    let overlay = write_overlay(stage, "../daemonset-agent");
+    let example = "deploy/kustomize/overlays/daemonset-agent";
+    let command = document("apply");
+    assert!(command.contains(example), "{command}");
+    stage.shell(&command.replace(example, overlay.to_str().unwrap()));
+}
+
+/// An overlay with this test's addresses, ports and times, as the example's says what to change.
+fn write_overlay(stage: &Stage, of: &str) -> PathBuf {
+    let overlay = stage.dir().join("kustomize/overlay");
+    fs::create_dir_all(&overlay).unwrap();
     let base = |name: &str| fs::read_to_string(deploy().join("kustomize/daemonset-agent").join(name)).unwrap();
     let port = stage.admin.to_string();
     let agent = base("agent.hcl")
@@ -63,7 +75,7 @@ fn apply(stage: &Stage) {
         "apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 namespace: kube-system
-resources: [../daemonset-agent]
+resources: [{of}]
 configMapGenerator:
   - {{name: {NAME}, behavior: merge, files: [agent.hcl, config.yaml.ctmpl, vault-ca.pem]}}
 images:
@@ -76,14 +88,23 @@ patches:
         probe("readiness"),
     );
     fs::write(overlay.join("kustomization.yaml"), text).unwrap();
-    let example = "deploy/kustomize/overlays/daemonset-agent";
-    let command = document("apply");
-    assert!(command.contains(example), "{command}");
-    stage.shell(&command.replace(example, overlay.to_str().unwrap()));
+    overlay
 }
 
 fn document(name: &str) -> String {
     block("daemonset.md", name)
+}
+
+/// The overlay for 10123. The old process must end before the folder is another's: it could not remove its socket then.
+fn as_another_user(stage: &Stage, workload: &Workload) {
+    stage.shell("kubectl delete daemonset -n kube-system vault-kms-provider --timeout=60s");
+    stage.wait("the end of the pod", || workload.pod(stage).is_null() && !stage.node.run().join("kms.sock").exists());
+    stage.node.give_run_to(10123).unwrap();
+    let overlay = write_overlay(stage, "../overlays/daemonset-agent-unprivileged");
+    stage.shell(&format!("kubectl apply -k {}", overlay.display()));
+    stage.wait("the DaemonSet of another user", || workload.is_rolled_out(stage));
+    assert_eq!(workload.pod(stage)["spec"]["securityContext"]["runAsUser"], 10123);
+    stage.create_secret("as-another-user").unwrap();
 }
 
 fn a_new_token_needs_no_restart(stage: &Stage, workload: &Workload) {
