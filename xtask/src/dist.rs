@@ -16,8 +16,9 @@ use crate::image::rootfs::File;
 use crate::image::{Recipe, licences, of_this_checkout, sbom, version};
 
 /// Files of the checkout and where they lie below the prefix.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     ("deploy/systemd/trousseau.service", "lib/systemd/system/trousseau.service"),
+    ("deploy/systemd/trousseau.socket", "lib/systemd/system/trousseau.socket"),
     ("deploy/systemd/trousseau.sysusers.conf", "lib/sysusers.d/trousseau.conf"),
     ("deploy/systemd/trousseau.tmpfiles.conf", "lib/tmpfiles.d/trousseau.conf"),
     ("LICENSE", "share/doc/trousseau/LICENSE"),

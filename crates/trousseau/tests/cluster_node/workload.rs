@@ -34,8 +34,8 @@ impl Workload {
     pub(crate) fn pod(&self, stage: &Stage) -> Value {
         let text = stage.api.kubectl_text(&["get", "pods", "-n", "kube-system", "-o", "json"]).unwrap_or_default();
         let list: Value = serde_json::from_str(&text).unwrap_or_default();
-        let pods = list["items"].as_array().into_iter().flatten();
-        pods.filter(|pod| pod["metadata"]["deletionTimestamp"].is_null()).next_back().cloned().unwrap_or_default()
+        let mut pods = list["items"].as_array().into_iter().flatten();
+        pods.rfind(|pod| pod["metadata"]["deletionTimestamp"].is_null()).cloned().unwrap_or_default()
     }
 
     /// What the pod's status says of the plugin's container.

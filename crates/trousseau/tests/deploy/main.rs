@@ -19,25 +19,26 @@ fn analyze(args: &[&str]) -> String {
     text
 }
 
-/// The unit as it is, but for a program that is on every machine.
-fn unit(dir: &Path) -> String {
-    let text = fs::read_to_string(deploy("systemd/trousseau.service")).unwrap();
-    assert!(text.contains("ExecStart=/usr/bin/trousseau serve"));
-    let path = dir.join("trousseau.service");
+/// The units as they are, but for a program that is on every machine.
+fn unit(dir: &Path, name: &str) -> String {
+    let text = fs::read_to_string(deploy("systemd").join(name)).unwrap();
+    let path = dir.join(name);
     fs::write(&path, text.replace("/usr/bin/trousseau", "/bin/true").replace("Documentation=", "#")).unwrap();
     path.display().to_string()
 }
 
 #[test]
-fn the_unit_is_one_that_systemd_understands() {
+fn the_units_are_ones_that_systemd_understands() {
     let dir = tempfile::tempdir().unwrap();
-    assert_eq!(analyze(&["verify", &unit(dir.path())]), "", "no warning");
+    let (service, socket) = (unit(dir.path(), "trousseau.service"), unit(dir.path(), "trousseau.socket"));
+    assert_eq!(analyze(&["verify", &socket, &service]), "", "no warning");
 }
 
 #[test]
 fn the_unit_exposes_little() {
     let dir = tempfile::tempdir().unwrap();
-    let text = analyze(&["security", "--offline=true", EXPOSURE_BELOW, "--no-pager", &unit(dir.path())]);
+    let service = unit(dir.path(), "trousseau.service");
+    let text = analyze(&["security", "--offline=true", EXPOSURE_BELOW, "--no-pager", &service]);
     assert!(text.contains("Overall exposure level"), "{text}");
 }
 
