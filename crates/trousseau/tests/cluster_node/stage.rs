@@ -46,7 +46,6 @@ impl Stage {
             encryption: Some(NOTHING_ENCRYPTED.to_owned()),
             dir: dir.path().join("api"),
             node: true,
-            feature_gates: vec!["KMSv1=true".to_owned()],
             ..ApiServerConfig::default()
         };
         let api = ApiServer::start(&config).unwrap();
@@ -125,11 +124,8 @@ impl Stage {
         said.into_owned()
     }
 
-    /// The API server, which runs beside the node, encrypts by what the documents say from now on; and PodTemplates
-    /// by KMS v1, for the load: each write of one calls the plugin.
+    /// The API server, which runs beside the node, encrypts by what the documents say from now on.
     pub(crate) fn encrypt(&mut self, configuration: &str) {
-        let v1 = block("daemonset.md", "v1").replace("name: trousseau,", "name: trousseau-v1,");
-        let configuration = format!("{configuration}\n  - resources: [podtemplates]\n    providers:\n{v1}\n");
         let run = self.node.run().display().to_string();
         self.api.set_encryption(&configuration.replace("/run/trousseau", &run)).unwrap();
         self.api.restart().unwrap();
