@@ -4,12 +4,12 @@
 //! written as an OCI image layout (a folder for crane, skopeo, oras) and as a docker-archive (for `docker load` and
 //! `ctr images import`). Two builds of one commit give one digest.
 
-mod archive;
+pub(crate) mod archive;
 mod binary;
-mod licences;
-mod oci;
-mod rootfs;
-mod sbom;
+pub(crate) mod licences;
+pub(crate) mod oci;
+pub(crate) mod rootfs;
+pub(crate) mod sbom;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -68,6 +68,11 @@ pub(crate) fn version() -> Result<String> {
     let found = packages["packages"].as_array().into_iter().flatten().find(|package| package["name"] == "trousseau");
     let version = found.and_then(|package| package["version"].as_str());
     Ok(version.context("cargo metadata names no package trousseau")?.to_owned())
+}
+
+/// Makes the image of this checkout in `target/image`; cargo builds what has changed since the last time.
+pub(crate) fn of_this_checkout() -> Result<Made> {
+    make(&Recipe::of_this_checkout()?, &Path::new(root()).join("target/image"))
 }
 
 /// Makes the image in `target/image`, or twice in two folders to show that both are the same.

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod cargo;
 mod check;
+mod dist;
 mod image;
 mod servers;
 mod soak;
@@ -27,6 +28,8 @@ enum Task {
     Check,
     /// Measure the figures in docs/performance.md, and say which guards are met.
     Bench(bench::Options),
+    /// Make what a release ships: tarball, image, checksums.
+    Dist,
     /// Make the container image, without a container engine.
     Image {
         /// Build it twice, in two folders, and compare.
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Bench(options) => bench::run(&options),
         Task::Check => check::run(),
+        Task::Dist => dist::run(),
         Task::Image { twice } => image::run(twice),
         Task::Servers => servers::run(),
         Task::Test { soak: Some(length), .. } => Ok(soak::run(length)),

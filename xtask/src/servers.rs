@@ -1,13 +1,15 @@
 //! `cargo xtask servers`: gets what the tests start.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
+use std::sync::OnceLock;
 
 use anyhow::Result;
-use trousseau_cluster::{Emulator, Server};
+use trousseau_cluster::{Emulator, Node, Server};
 
 pub(crate) fn run() -> Result<ExitCode> {
-    for server in Server::ALL {
+    let of_a_node = if node() { &Server::NODE[..] } else { &[] };
+    for server in Server::ALL.iter().chain(of_a_node) {
         let binary = server.get()?;
         println!("{}: {}: {}", server.name(), binary.path.display(), server.version(&binary.path)?);
     }
@@ -33,7 +35,33 @@ pub(crate) fn emulators() -> Result<Vec<Emulator>> {
     Ok(runnable)
 }
 
+/// Whether this machine can run a whole node. Installs Debian's containerd and runc where it may: as root, with apt-get.
+pub(crate) fn node() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        if Node::lacking().is_some() {
+            install_containerd();
+        }
+        let lacking = Node::lacking();
+        if let Some(lacking) = &lacking {
+            eprintln!("{lacking}");
+        }
+        lacking.is_none()
+    })
+}
+
+fn install_containerd() {
+    for args in [
+        &["-q", "update"][..],
+        &["-q", "install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120", "containerd", "runc"],
+    ] {
+        // Not root, not Debian, no network: what is missing is told afterwards.
+        let _ = Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive").output();
+    }
+}
+
 /// Gets all servers, and answers the environment variables that name them.
 pub(crate) fn variables() -> Result<Vec<(&'static str, PathBuf)>> {
-    Server::ALL.iter().map(|server| Ok((server.variable(), server.path()?))).collect()
+    let of_a_node = if node() { &Server::NODE[..] } else { &[] };
+    Server::ALL.iter().chain(of_a_node).map(|server| Ok((server.variable(), server.path()?))).collect()
 }

@@ -11,13 +11,15 @@ use anyhow::{Context, Result, bail};
 use trousseau_cluster::Emulator;
 
 use crate::cargo::{TESTED, cargo, integration_tests};
-use crate::servers;
+use crate::{image, servers};
 
 // They mostly wait for a server, so more of them than there are cores.
 const CLUSTER_THREADS: &str = "--test-threads=6";
 
 /// The target whose tests need LocalEmu.
 const LOCALEMU: &str = "cluster_localemu";
+/// The target whose tests run a whole node, with the image.
+const NODE: &str = "cluster_node";
 
 /// Runs all tests, without those that start servers if `fast`.
 pub(crate) fn run(fast: bool) -> ExitCode {
@@ -37,11 +39,16 @@ fn run_all(fast: bool, tally: &mut Tally) -> Result<()> {
     if fast {
         tally.left_out = cluster;
     } else if !cluster.is_empty() {
-        let variables = servers::variables()?;
-        // It needs a Python that few machines have; named in the summary, where that is lacking.
+        let mut variables = servers::variables()?;
+        // They need what few machines have; named in the summary, where that is lacking.
         let localemu = servers::emulators()?.contains(&Emulator::LocalEmu);
-        let (cluster, left_out) = cluster.into_iter().partition(|target| localemu || target != LOCALEMU);
+        let node = servers::node();
+        let runnable = |target: &String| (localemu || target != LOCALEMU) && (node || target != NODE);
+        let (cluster, left_out) = cluster.into_iter().partition(runnable);
         tally.left_out = left_out;
+        if node {
+            variables.push(("TROUSSEAU_IMAGE", image::of_this_checkout()?.archive));
+        }
         let mut command = cargo("test --workspace --no-fail-fast");
         tally.run(command.arg(TESTED).args(select(&cluster)).args(["--", CLUSTER_THREADS]).envs(variables))?;
     }

@@ -12,7 +12,8 @@ use aws_lc_rs::rsa::{KeyPair, KeySize};
 use base64::prelude::{BASE64_STANDARD, Engine};
 
 use crate::artifact::Server;
-use crate::kubectl::Kubectl;
+use crate::kubectl::{Kubectl, write_kubeconfig};
+use crate::node::NODE_NAME;
 use crate::port;
 use crate::process::{Process, folder};
 
@@ -35,6 +36,39 @@ pub struct ApiServerConfig {
     pub dir: PathBuf,
     /// Which release runs.
     pub release: Release,
+    /// A [`crate::Node`] and [`crate::Controllers`] join: ServiceAccount admission, the node authorizer, and a user
+    /// for each of them.
+    pub node: bool,
+}
+
+/// A component of Kubernetes that logs in with a user of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Component {
+    Kubelet,
+    ControllerManager,
+    Scheduler,
+}
+
+impl Component {
+    const ALL: [Self; 3] = [Self::Kubelet, Self::ControllerManager, Self::Scheduler];
+
+    fn token(self) -> &'static str {
+        match self {
+            Self::Kubelet => "kubelet-of-a-test",
+            Self::ControllerManager => "controller-manager-of-a-test",
+            Self::Scheduler => "scheduler-of-a-test",
+        }
+    }
+
+    /// A line of the token file: token, user, number, groups.
+    fn line(self) -> String {
+        let (user, groups) = match self {
+            Self::Kubelet => (format!("system:node:{NODE_NAME}"), ",system:nodes"),
+            Self::ControllerManager => ("system:kube-controller-manager".to_owned(), ""),
+            Self::Scheduler => ("system:kube-scheduler".to_owned(), ""),
+        };
+        format!("{},{user},{user}{groups}\n", self.token())
+    }
 }
 
 /// A release of kube-apiserver.
@@ -58,7 +92,8 @@ impl Release {
 
 /// A running kube-apiserver. Dropping it ends the process; its folder stays.
 ///
-/// RBAC with one user, who may do everything; no ServiceAccount admission, no controllers, no nodes.
+/// RBAC with one user, who may do everything; without [`ApiServerConfig::node`] no ServiceAccount admission, no
+/// controllers and no nodes.
 #[derive(Debug)]
 pub struct ApiServer {
     process: Process,
@@ -138,6 +173,21 @@ impl ApiServer {
         self.kubectl.kubeconfig()
     }
 
+    /// Writes a kubeconfig for a component.
+    pub(crate) fn write_kubeconfig(&self, component: Component, path: &Path) -> Result<()> {
+        write_kubeconfig(path, &self.url(), &self.ca(), component.token())
+    }
+
+    /// The PEM file of the CA that signed its certificate.
+    pub fn ca(&self) -> PathBuf {
+        self.config.dir.join("certs/apiserver.crt")
+    }
+
+    /// The PEM file of the key that signs service accounts' tokens.
+    pub(crate) fn service_account_key(&self) -> PathBuf {
+        self.config.dir.join("sa.pem")
+    }
+
     /// The URL, `https://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         url(self.port)
@@ -197,7 +247,9 @@ fn readyz(kubectl: &Kubectl) -> Result<Readyz> {
 }
 
 fn write_files(config: &ApiServerConfig) -> Result<()> {
-    fs::write(config.dir.join("tokens.csv"), format!("{TOKEN},admin,1,\"system:masters\"\n"))?;
+    let components = if config.node { &Component::ALL[..] } else { &[] };
+    let components: String = components.iter().map(|component| component.line()).collect();
+    fs::write(config.dir.join("tokens.csv"), format!("{TOKEN},admin,1,\"system:masters\"\n{components}"))?;
     let key = KeyPair::generate(KeySize::Rsa2048).ok().and_then(|key| key.as_der().ok()).context("make an RSA key")?;
     let pem = BASE64_STANDARD.encode(key.as_ref());
     fs::write(config.dir.join("sa.pem"), format!("-----BEGIN PRIVATE KEY-----\n{pem}\n-----END PRIVATE KEY-----\n"))?;
@@ -217,8 +269,11 @@ fn launch(config: &ApiServerConfig, port: u16) -> Result<Process> {
     command
         .current_dir(&config.dir)
         .arg(format!("--etcd-servers={}", config.etcd))
-        .args(["--bind-address=127.0.0.1", "--service-cluster-ip-range=10.0.0.0/24", "--authorization-mode=RBAC"])
-        .args(["--disable-admission-plugins=ServiceAccount", "--endpoint-reconciler-type=none"])
+        .args(["--bind-address=127.0.0.1", "--service-cluster-ip-range=10.0.0.0/24", "--endpoint-reconciler-type=none"])
+        .args(match config.node {
+            true => ["--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction"],
+            false => ["--authorization-mode=RBAC", "--disable-admission-plugins=ServiceAccount"],
+        })
         .arg(format!("--secure-port={port}"))
         .arg(format!("--service-account-issuer={}/", url(port)))
         .arg(file("cert-dir", "certs"))

@@ -32,6 +32,16 @@ pub enum Server {
     KmsPlugin,
     /// HashiCorp Vault, server and agent. Licence BUSL 1.1: run in tests, never linked or shipped.
     Vault,
+    /// Vault's Kubernetes auth method, as a plugin of that Vault, whose build lacks it.
+    VaultKubernetesAuth,
+    /// The node agent.
+    Kubelet,
+    /// The controllers: DaemonSets, service accounts, node lifecycle and others.
+    KubeControllerManager,
+    /// The scheduler.
+    KubeScheduler,
+    /// The process that holds a pod's namespaces.
+    Pause,
 }
 
 /// Where a binary was found.
@@ -55,7 +65,7 @@ pub struct Binary {
 }
 
 impl Server {
-    /// All of them, quickest to build first.
+    /// All that run anywhere, quickest to build first.
     pub const ALL: [Self; 8] = [
         Self::Etcd,
         Self::Kubectl,
@@ -66,6 +76,10 @@ impl Server {
         Self::KmsPlugin,
         Self::KubeApiserver128,
     ];
+
+    /// What a whole node needs besides: see [`crate::Node`].
+    pub const NODE: [Self; 5] =
+        [Self::Pause, Self::VaultKubernetesAuth, Self::Kubelet, Self::KubeControllerManager, Self::KubeScheduler];
 
     /// The name of the binary.
     pub fn name(self) -> &'static str {
@@ -78,6 +92,11 @@ impl Server {
             Self::KmsPlugin => "example-kms-plugin",
             Self::Kubectl => "kubectl",
             Self::Vault => "vault",
+            Self::VaultKubernetesAuth => "vault-plugin-auth-kubernetes",
+            Self::Kubelet => "kubelet",
+            Self::KubeControllerManager => "kube-controller-manager",
+            Self::KubeScheduler => "kube-scheduler",
+            Self::Pause => "pause",
         }
     }
 
@@ -92,6 +111,11 @@ impl Server {
             Self::KmsPlugin => "TROUSSEAU_KMS_PLUGIN",
             Self::Kubectl => "TROUSSEAU_KUBECTL",
             Self::Vault => "TROUSSEAU_VAULT",
+            Self::VaultKubernetesAuth => "TROUSSEAU_VAULT_KUBERNETES_AUTH",
+            Self::Kubelet => "TROUSSEAU_KUBELET",
+            Self::KubeControllerManager => "TROUSSEAU_KUBE_CONTROLLER_MANAGER",
+            Self::KubeScheduler => "TROUSSEAU_KUBE_SCHEDULER",
+            Self::Pause => "TROUSSEAU_PAUSE",
         }
     }
 
@@ -120,7 +144,14 @@ impl Server {
     /// What a binary says about its version: the first line.
     pub fn version(self, binary: &Path) -> Result<String> {
         let args: &[&str] = match self {
-            Self::Etcd | Self::KubeApiserver | Self::KubeApiserver128 => &["--version"],
+            Self::Etcd
+            | Self::KubeApiserver
+            | Self::KubeApiserver128
+            | Self::Kubelet
+            | Self::KubeControllerManager
+            | Self::KubeScheduler => &["--version"],
+            // One speaks to Vault only, the other to nobody.
+            Self::VaultKubernetesAuth | Self::Pause => return Ok(self.module().version.to_owned()),
             Self::GrpcClient158 | Self::KmsPlugin => &["version"],
             Self::Kubectl => &["version", "--client"],
             Self::Etcdctl | Self::Vault => &["version"],
@@ -164,6 +195,7 @@ impl Server {
         let main_go = match self {
             Self::GrpcClient158 => include_str!("../modules/grpc-client/main.go"),
             Self::KmsPlugin => include_str!("../modules/kms-plugin/main.go"),
+            Self::Pause => include_str!("../modules/pause/main.go"),
             _ => "",
         };
         let (version, package, flags, (go_mod, go_sum)): (_, _, &'static [&'static str], _) = match self {
@@ -207,6 +239,25 @@ impl Server {
                 &["-tags=minimal", STRIP],
                 (include_str!("../modules/vault/go.mod"), include_str!("../modules/vault/go.sum")),
             ),
+            Self::VaultKubernetesAuth => (
+                "0.23.1",
+                "github.com/hashicorp/vault-plugin-auth-kubernetes/cmd/vault-plugin-auth-kubernetes",
+                &[STRIP],
+                (
+                    include_str!("../modules/vault-kubernetes-auth/go.mod"),
+                    include_str!("../modules/vault-kubernetes-auth/go.sum"),
+                ),
+            ),
+            Self::Kubelet => ("1.37.2", "k8s.io/kubernetes/cmd/kubelet", &[KUBERNETES_VERSION], KUBERNETES),
+            Self::KubeControllerManager => {
+                ("1.37.2", "k8s.io/kubernetes/cmd/kube-controller-manager", &[KUBERNETES_VERSION], KUBERNETES)
+            }
+            Self::KubeScheduler => {
+                ("1.37.2", "k8s.io/kubernetes/cmd/kube-scheduler", &[KUBERNETES_VERSION], KUBERNETES)
+            }
+            Self::Pause => {
+                ("1", ".", &[STRIP], (include_str!("../modules/pause/go.mod"), include_str!("../modules/pause/go.sum")))
+            }
         };
         Module { name: self.name(), version, package, flags, go_mod, go_sum, main_go }
     }
@@ -226,7 +277,8 @@ mod tests {
 
     #[test]
     fn each_module_requires_the_version_in_its_name() {
-        for server in Server::ALL {
+        // The one that requires nothing has no checksums either.
+        for server in Server::ALL.into_iter().chain(Server::NODE).filter(|server| *server != Server::Pause) {
             let module = server.module();
             let named = format!(" v{}", module.version);
             let wanted = module.go_mod.lines().find_map(|line| line.trim().strip_suffix(&named));

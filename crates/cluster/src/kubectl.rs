@@ -21,20 +21,12 @@ pub(crate) struct Kubectl {
 impl Kubectl {
     /// Writes `dir/kubeconfig` for `url`. The CA file need not exist yet: the API server makes it when it starts.
     pub(crate) fn new(dir: &Path, url: &str, ca: &Path, token: &str) -> Result<Self> {
-        // JSON is YAML.
-        let kubeconfig = json!({
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "it",
-            "clusters": [{"name": "it", "cluster": {"server": url, "certificate-authority": ca}}],
-            "users": [{"name": "it", "user": {"token": token}}],
-            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
-        });
         let path = dir.join("kubeconfig");
-        fs::write(&path, kubeconfig.to_string()).with_context(|| format!("write {}", path.display()))?;
+        write_kubeconfig(&path, url, ca, token)?;
         Ok(Self { binary: Server::Kubectl.path()?, dir: dir.to_owned(), kubeconfig: path })
     }
 
+    /// The kubeconfig file.
     pub(crate) fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
@@ -64,4 +56,18 @@ impl Kubectl {
         }
         String::from_utf8(output.stdout).with_context(|| format!("kubectl {}: not UTF-8", args.join(" ")))
     }
+}
+
+/// Writes a kubeconfig for one server and one user.
+pub(crate) fn write_kubeconfig(path: &Path, url: &str, ca: &Path, token: &str) -> Result<()> {
+    // JSON is YAML.
+    let kubeconfig = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "it",
+        "clusters": [{"name": "it", "cluster": {"server": url, "certificate-authority": ca}}],
+        "users": [{"name": "it", "user": {"token": token}}],
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+    });
+    fs::write(path, kubeconfig.to_string()).with_context(|| format!("write {}", path.display()))
 }

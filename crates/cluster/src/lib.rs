@@ -7,16 +7,19 @@
 //! bounded time. Errors say what failed, on what, and what to do next, with the end of the server's log.
 
 mod api_server;
+mod archive;
 mod artifact;
 mod build;
 /// The cache folder for what is built once.
 pub mod cache;
+mod controllers;
 mod delaying_proxy;
 mod emulator;
 mod etcd;
 mod http;
 mod kms_plugin;
 mod kubectl;
+mod node;
 mod port;
 mod process;
 mod python;
@@ -26,11 +29,14 @@ mod vault_agent;
 pub mod wait;
 
 pub use api_server::{ApiServer, ApiServerConfig, Readyz, Release};
+pub use archive::{ImageFile, docker_archive};
 pub use artifact::{Binary, Origin, Server};
+pub use controllers::Controllers;
 pub use delaying_proxy::DelayingProxy;
 pub use emulator::{AwsKms, Emulator};
 pub use etcd::Etcd;
 pub use kms_plugin::{KmsApi, KmsPlugin};
+pub use node::{NODE_NAME, Node};
 pub use port::free_port;
 pub use process::Process;
 pub use vault::{AppRole, Vault, VaultConfig};

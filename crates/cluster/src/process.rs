@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::wait;
 
@@ -121,9 +121,13 @@ impl Process {
         }
     }
 
-    /// SIGKILL; returns when the process is gone, with how it ended.
+    /// SIGKILL, to its whole process group; returns when the process is gone, with how it ended.
     pub fn kill(&mut self) -> Result<ExitStatus> {
-        self.signal(Signal::KILL)?;
+        if self.exited()?.is_none() {
+            // Not reaped yet, so the id is still ours.
+            kill_process_group(Pid::from_child(&self.child), Signal::KILL)
+                .with_context(|| format!("{}: sending SIGKILL failed", self.name))?;
+        }
         let status = self.child.wait().with_context(|| format!("{}: waiting for its end failed", self.name))?;
         self.dismiss_watchdog();
         Ok(status)
@@ -167,7 +171,7 @@ pub(crate) fn without_variables<'a>(command: &'a mut Command, prefix: &str) -> &
 // thread. The kernel's parent-death signal would need unsafe code, and fires with the spawning thread.
 fn watch(pid: u32) -> Result<Child> {
     Command::new("/bin/sh")
-        .args(["-c", r#"read -r _; kill -s KILL "$1""#, "watchdog", &pid.to_string()])
+        .args(["-c", r#"read -r _; kill -s KILL -- "-$1""#, "watchdog", &pid.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

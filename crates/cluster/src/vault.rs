@@ -182,8 +182,10 @@ fn socket(port: u16) -> SocketAddr {
 fn spawn(config: &VaultConfig, ports: [u16; 4]) -> Result<Process> {
     // Every listener also opens a port for the cluster, by default the next one: name it, as it may be taken.
     let [plain, tls, cluster, tls_cluster] = ports.map(socket);
-    let data = config.dir.join("data");
-    fs::create_dir_all(&data).with_context(|| format!("vault: create {}", data.display()))?;
+    let (data, plugins) = (config.dir.join("data"), config.dir.join("plugins"));
+    for folder in [&data, &plugins] {
+        fs::create_dir_all(folder).with_context(|| format!("vault: create {}", folder.display()))?;
+    }
     let mut listeners = vec![json!({"tcp": {"address": plain, "cluster_address": cluster, "tls_disable": true}})];
     if let Some((certificate, key)) = &config.tls {
         listeners.push(json!({"tcp": {
@@ -196,6 +198,7 @@ fn spawn(config: &VaultConfig, ports: [u16; 4]) -> Result<Process> {
         "api_addr": format!("http://{plain}"),
         "cluster_addr": format!("http://{cluster}"),
         "disable_mlock": true,
+        "plugin_directory": plugins,
     });
     let file = config.dir.join("vault.json");
     fs::write(&file, settings.to_string()).with_context(|| format!("vault: write {}", file.display()))?;

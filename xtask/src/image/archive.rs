@@ -11,7 +11,7 @@ use super::oci::{hex_digest, to_bytes};
 use super::rootfs::File;
 
 /// The layer: the files, and the folders above them.
-pub(super) fn tar(files: &[File], time: u64) -> Result<Vec<u8>> {
+pub(crate) fn tar(files: &[File], time: u64) -> Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
     let mut folders: Vec<String> = Vec::new();
     for file in files {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::sbom::linked;
 
 /// One text: each package with its licence expression and the licence files that it comes with.
-pub(super) fn text(metadata: &Value) -> Result<String> {
+pub(crate) fn text(metadata: &Value) -> Result<String> {
     let mut text = String::from("Trousseau contains the following packages.\n");
     for package in linked(metadata)? {
         let field = |name: &str| package[name].as_str().unwrap_or_default();

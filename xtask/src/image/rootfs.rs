@@ -15,10 +15,10 @@ pub(super) const UID: u32 = 10123;
 pub(super) const BINARY: &str = "/usr/local/bin/trousseau";
 
 /// One file: its path without the leading slash, its mode, its content.
-pub(super) struct File {
-    pub(super) path: String,
-    pub(super) mode: u32,
-    pub(super) content: Vec<u8>,
+pub(crate) struct File {
+    pub(crate) path: String,
+    pub(crate) mode: u32,
+    pub(crate) content: Vec<u8>,
 }
 
 /// All files, in the order in which they lie in the layer.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::cargo::cargo;
 
 /// `cargo metadata` for these features of the binary on Linux.
-pub(super) fn metadata(features: &str) -> Result<Value> {
+pub(crate) fn metadata(features: &str) -> Result<Value> {
     let mut command = cargo("metadata --format-version=1 --locked --filter-platform x86_64-unknown-linux-gnu");
     command.args(["--no-default-features", "--features", &qualified(features)]);
     let output = command.output().context("run cargo metadata")?;
@@ -49,7 +49,7 @@ pub(super) fn linked(metadata: &Value) -> Result<Vec<&Value>> {
 }
 
 /// The document. Without a serial number and a time, so that it is the same for the same commit.
-pub(super) fn cyclone_dx(metadata: &Value) -> Result<String> {
+pub(crate) fn cyclone_dx(metadata: &Value) -> Result<String> {
     let component = |package: &&Value| {
         let (name, version) =
             (package["name"].as_str().unwrap_or_default(), package["version"].as_str().unwrap_or_default());

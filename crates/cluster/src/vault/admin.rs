@@ -1,12 +1,15 @@
 //! What an administrator of Vault does, as root: keys, policies, tokens. Each fails when Vault refuses.
 
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
 use super::Vault;
+use crate::artifact::Server;
 use crate::wait;
 
 /// The credentials of an AppRole.
@@ -87,6 +90,19 @@ impl Vault {
     /// Writes one entry of a key-value store, version 2: `data` is an object.
     pub fn kv_put(&self, mount: &str, path: &str, data: &Value) -> Result<()> {
         self.root("POST", &format!("{mount}/data/{path}"), &json!({"data": data})).map(drop)
+    }
+
+    /// Makes the Kubernetes auth method known, which this Vault is built without: `vault auth enable kubernetes` works
+    /// from then on as with any other.
+    pub fn add_kubernetes_auth(&self) -> Result<()> {
+        let name = "vault-plugin-auth-kubernetes";
+        let installed = self.config.dir.join("plugins").join(name);
+        fs::copy(Server::VaultKubernetesAuth.path()?, &installed)
+            .with_context(|| format!("vault: copy the plugin to {}", installed.display()))?;
+        let program = fs::read(&installed).with_context(|| format!("read {}", installed.display()))?;
+        let hash: String = digest(&SHA256, &program).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let body = json!({"sha256": hash, "command": name});
+        self.root("PUT", "sys/plugins/catalog/auth/kubernetes", &body).map(drop)
     }
 
     /// Writes an audit log to the file `path`: one JSON line per request and per answer, with values hashed.

@@ -1,0 +1,3 @@
+module trousseau.test/pause
+
+go 1.26.0

@@ -1,0 +1,35 @@
+//! The DaemonSet without the agent: it takes its configuration from the node. Its key lies there too: what is shown is
+//! the life of the pod.
+
+use std::fs;
+
+use crate::stage::{NEXT, Stage, block, config_on_the_node};
+use crate::workload::Workload;
+
+#[test]
+fn the_daemonset_keeps_writes_going_through_rollouts_an_upgrade_a_crash_and_a_reboot() {
+    let mut stage = Stage::start();
+    let workload = Workload::new("trousseau");
+    let config = config_on_the_node(&stage, 0);
+    let manifest = stage.shell("kubectl kustomize deploy/kustomize/daemonset");
+    let manifest = manifest
+        .replace("8787", &stage.admin.to_string())
+        .replace("path: /etc/trousseau\n", &format!("path: {}\n", config.display()));
+    let file = stage.dir().join("daemonset.yaml");
+    fs::write(&file, manifest).unwrap();
+    stage.shell(&format!("kubectl apply -f {}", file.display()));
+    stage.wait("the DaemonSet to be ready", || workload.is_rolled_out(&stage));
+    stage.encrypt(&block("daemonset.md", "encryption"));
+    stage.create_secret("first").unwrap();
+    stage.assert_encrypted("/registry/secrets/default/first");
+
+    workload.replace(&stage, "rollout restart", "kubectl rollout restart -n kube-system daemonset/trousseau");
+    let upgrade = format!("kubectl set image -n kube-system daemonset/trousseau trousseau={NEXT}");
+    workload.replace(&stage, "upgrade of the image", &upgrade);
+    assert_eq!(workload.pod(&stage)["spec"]["containers"][0]["image"], NEXT);
+    let delete = "kubectl delete pod -n kube-system -l app.kubernetes.io/name=trousseau --force --wait=false";
+    workload.replace(&stage, "pod deleted by force", delete);
+    workload.kill_process(&stage);
+    workload.restart_kubelet(&mut stage);
+    workload.reboot(&mut stage);
+}
