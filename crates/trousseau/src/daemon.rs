@@ -312,10 +312,10 @@ impl Daemon {
             task
         });
         self.stop.cancel();
-        if let Some(task) = serving {
-            if let Ok(Err(error)) = task.await {
-                error!(%error, "the gRPC server failed");
-            }
+        if let Some(task) = serving
+            && let Ok(Err(error)) = task.await
+        {
+            error!(%error, "the gRPC server failed");
         }
         self.admin.close().await;
         info!("stopped");

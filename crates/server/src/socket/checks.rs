@@ -55,6 +55,10 @@ pub(super) fn occupant(config: &SocketConfig) -> Result<(), SocketError> {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Ok(_) | Err(_) if config.take_over => Ok(()),
+        // Of another user, who may be gone: only an operator can tell.
+        Err(source) if source.kind() == io::ErrorKind::PermissionDenied => {
+            Err(SocketError::Step { path: path.clone(), step: "ask whether anybody answers there", source })
+        }
         Ok(_) | Err(_) => Err(SocketError::Live(path.clone())),
     }
 }
