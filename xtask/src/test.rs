@@ -13,8 +13,8 @@ use trousseau_cluster::Emulator;
 use crate::cargo::{TESTED, cargo, integration_tests};
 use crate::{image, servers};
 
-// They mostly wait for a server, so more of them than there are cores.
-const CLUSTER_THREADS: &str = "--test-threads=6";
+// They mostly wait for a server, so more of them than there are cores; some start three API servers.
+const CLUSTER_THREADS: &str = "--test-threads=4";
 
 /// The target whose tests need LocalEmu.
 const LOCALEMU: &str = "cluster_localemu";

@@ -1,7 +1,7 @@
 //! Proof 2: restarts in every order, and kill -9 under write load.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -63,7 +63,7 @@ fn restarts_in_every_order_lose_nothing() {
 #[test]
 fn kill_9_under_write_load_loses_nothing() {
     let mut rig = Rig::start();
-    let stop = AtomicBool::new(false);
+    let (stop, count) = (AtomicBool::new(false), AtomicUsize::new(0));
     let mut written = BTreeMap::new();
     let Rig { api, plugin, .. } = &mut rig;
     std::thread::scope(|scope| {
@@ -77,12 +77,16 @@ fn kill_9_under_write_load_loses_nothing() {
                 let literal = format!("--from-literal=password={value}");
                 if api.kubectl(&["create", "secret", "generic", &name, &literal]).unwrap().status.success() {
                     done.insert(name, value);
+                    count.fetch_add(1, Ordering::Relaxed);
                 }
             }
             done
         });
         for _ in 0..5 {
-            wait::pause(Duration::from_secs(2));
+            // However slow the machine: each kill comes in the midst of writes that succeed.
+            let before = count.load(Ordering::Relaxed);
+            let written = || Ok((count.load(Ordering::Relaxed) >= before + 4).then_some(()));
+            wait::until(Duration::from_secs(120), "four writes", written).unwrap();
             plugin.kill();
             wait::pause(Duration::from_millis(500));
             plugin.start_again();
@@ -91,7 +95,7 @@ fn kill_9_under_write_load_loses_nothing() {
         stop.store(true, Ordering::Relaxed);
         written = load.join().unwrap();
     });
-    assert!(written.len() > 20, "only {} writes", written.len());
+    assert!(written.len() >= 20, "only {} writes", written.len());
     rig.wait_api(true, Duration::from_secs(150));
     rig.api.restart().unwrap();
     for (name, value) in &written {
