@@ -67,7 +67,9 @@ fn a_node_joins_runs_a_static_pod_and_leaves_nothing_behind() {
             Ok(api.kubectl_text(&mirror).is_ok_and(|it| it == "Running").then_some(()))
         })
         .unwrap_or_else(|error| panic!("{error}\n{}", node.kubelet_log_tail()));
-        assert!(!contained(&path).is_empty(), "its processes are in control groups of the node's");
+        // The API server may still have the word of the node before.
+        wait::until(PATIENCE, "its processes in control groups", || Ok((!contained(&path).is_empty()).then_some(())))
+            .unwrap_or_else(|error| panic!("{error}\n{}", node.kubelet_log_tail()));
         node.restart_kubelet().unwrap();
         node.power_off().unwrap();
         assert_eq!(contained(&path), [""; 0], "the power is off");
