@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::MAX_STORED;
 use crate::envelope::Header;
 use crate::error::{ErrorKind, ProviderError};
@@ -83,6 +85,14 @@ impl Keyring {
     /// See [`Writer::status`].
     pub fn status(&self) -> Result<Status, ProviderError> {
         self.writer.status()
+    }
+
+    /// Waits, while nothing is known of the writing key yet, until its first probe has ended or the deadline has come.
+    /// Who calls in the first moments of a process then gets an answer where there would be a refusal.
+    pub async fn first_probe(&self, deadline: Instant) {
+        if self.writer.knows_nothing() {
+            self.writer.first_round(deadline).await;
+        }
     }
 
     /// Wraps a seed under the announced version.

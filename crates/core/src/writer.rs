@@ -205,6 +205,12 @@ impl Writer {
         }
     }
 
+    /// True until a first probe has found out something, good or bad.
+    pub(crate) fn knows_nothing(&self) -> bool {
+        let now = self.announced.load();
+        now.snapshot.is_none() && now.failure.is_none() && now.stopped.is_none()
+    }
+
     /// Asks for a probe at once.
     pub fn wake(&self) {
         self.wake.notify_one();

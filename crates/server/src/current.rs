@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use trousseau_core::{ErrorKind, Health, Keyring, ProviderError};
+use trousseau_core::{Call, ErrorKind, Health, Keyring, ProviderError};
 
 /// What v2's `Status.version` says. Right for every Kubernetes release from 1.27 on is `v2beta1`; an API server refuses
 /// a plugin whose answer changes while it runs.
@@ -44,6 +44,17 @@ impl Current {
     /// The writing key's health, if there is a keyring yet.
     pub fn health(&self) -> Option<Health> {
         self.0.load().as_ref().map(|keyring| keyring.health())
+    }
+
+    /// The keyring for a call that needs the writing key: once the first probe has told something, within the call's
+    /// time.
+    ///
+    /// # Errors
+    /// As [`keyring`](Self::keyring).
+    pub(crate) async fn probed(&self, call: &Call) -> Result<Arc<Keyring>, ProviderError> {
+        let keyring = self.keyring()?;
+        keyring.first_probe(call.deadline).await;
+        Ok(keyring)
     }
 
     /// The keyring for a call.

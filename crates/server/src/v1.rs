@@ -31,7 +31,7 @@ impl KeyManagementService for V1 {
         let plaintext = Secret::new(std::mem::take(&mut request.get_mut().plain));
         let work = |call| async move {
             sent?;
-            let encrypted = self.0.current.keyring()?.encrypt(Api::V1, &plaintext, &call).await?;
+            let encrypted = self.0.current.probed(&call).await?.encrypt(Api::V1, &plaintext, &call).await?;
             Ok(EncryptResponse { cipher: encrypted.ciphertext })
         };
         self.0.answer(Api::V1, "Encrypt", "", &request, work).await

@@ -14,8 +14,8 @@ pub(crate) struct V2(pub(crate) Shared);
 #[async_trait]
 impl KeyManagementService for V2 {
     async fn status(&self, request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
-        let work = |_| async {
-            let status = self.0.current.keyring()?.status()?;
+        let work = |call| async move {
+            let status = self.0.current.probed(&call).await?.status()?;
             Ok(StatusResponse {
                 version: self.0.status_version.as_str().to_owned(),
                 healthz: status.healthz,
@@ -28,7 +28,7 @@ impl KeyManagementService for V2 {
     async fn encrypt(&self, mut request: Request<EncryptRequest>) -> Result<Response<EncryptResponse>, Status> {
         let plaintext = Secret::new(std::mem::take(&mut request.get_mut().plaintext));
         let work = |call| async move {
-            let encrypted = self.0.current.keyring()?.encrypt(Api::V2, &plaintext, &call).await?;
+            let encrypted = self.0.current.probed(&call).await?.encrypt(Api::V2, &plaintext, &call).await?;
             Ok(EncryptResponse {
                 ciphertext: encrypted.ciphertext,
                 key_id: encrypted.key_id.to_string(),

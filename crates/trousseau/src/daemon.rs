@@ -205,12 +205,7 @@ impl Daemon {
             return Ok(());
         };
         let published = match &self.options.inherited {
-            Some(listener) => {
-                if self.config.is_some() {
-                    socket::wait_for_the_first_probe(&self.current).await;
-                }
-                socket::inherit(listener, &socket)?
-            }
+            Some(listener) => socket::inherit(listener, &socket)?,
             None => {
                 let prepared = socket::prepare(&socket, self.options.take_over || early.is_some())?;
                 if self.options.take_over {

@@ -7,6 +7,7 @@ pub mod config;
 pub mod daemon;
 pub mod demo;
 pub mod dev;
+pub mod random;
 pub mod reload;
 pub mod watch;
 pub mod wire;

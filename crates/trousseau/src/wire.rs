@@ -17,6 +17,7 @@ use trousseau_core::section::Host;
 use trousseau_core::{AadPolicy, Clock, Key, KeyConfig, Keyring, Provider, Writer};
 
 use crate::config::{Config, Key as KeySection, Kind, Place, ProviderSection};
+use crate::random;
 
 /// Makes the table of the kinds of KMS out of one line for each: the name of its section, the cargo feature, and the
 /// type of the section.
@@ -227,7 +228,10 @@ impl Built {
     /// Starts the probes. Must run inside a tokio runtime.
     pub fn start(self) -> Running {
         let mut probes = JoinSet::new();
-        probes.spawn(self.prober.run());
+        probes.spawn(async {
+            random::seeded().await;
+            self.prober.run().await;
+        });
         for key in self.keyring.keys().iter().skip(1) {
             probes.spawn(run_reading(Arc::clone(key), self.times, Arc::clone(&self.events)));
         }

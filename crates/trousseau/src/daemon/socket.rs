@@ -16,8 +16,6 @@ use crate::config::{self, Config, Socket};
 
 /// How long a process that takes over may need for its first good probe.
 const TAKE_OVER: Duration = Duration::from_secs(30);
-/// How long callers in an inherited queue are kept waiting for it: less than the 3 s that kube-apiserver gives a call.
-const INHERITED: Duration = Duration::from_secs(1);
 
 pub(super) fn prepare(section: &Socket, take_over: bool) -> Result<Prepared, Failure> {
     let uid = section.owner.as_deref().map(accounts::user).transpose();
@@ -44,30 +42,15 @@ pub(super) fn inherit(listener: &UnixListener, section: &Socket) -> Result<Publi
 
 /// A process that takes over does so only once it can answer.
 pub(super) async fn wait_until_ready(current: &Current) -> Result<(), Failure> {
-    if ready_within(TAKE_OVER, current).await {
-        return Ok(());
-    }
-    let text = "no good probe within 30 s: the socket is not taken over, the process there goes on";
-    Err(Failure::Failed(anyhow!(text)))
-}
-
-/// After a restart behind a socket unit callers wait in its queue; the first answer should be a good one, if that is
-/// soon to be had.
-pub(super) async fn wait_for_the_first_probe(current: &Current) {
-    ready_within(INHERITED, current).await;
-}
-
-async fn ready_within(time: Duration, current: &Current) -> bool {
-    let end = Instant::now() + time;
-    loop {
-        if current.health().is_some_and(|health| health.ready) {
-            return true;
-        }
+    let end = Instant::now() + TAKE_OVER;
+    while !current.health().is_some_and(|health| health.ready) {
         if Instant::now() >= end {
-            return false;
+            let text = "no good probe within 30 s: the socket is not taken over, the process there goes on";
+            return Err(Failure::Failed(anyhow!(text)));
         }
         sleep(Duration::from_millis(20)).await;
     }
+    Ok(())
 }
 
 pub(super) fn grpc_config(config: Option<&Config>, section: &Socket) -> GrpcConfig {

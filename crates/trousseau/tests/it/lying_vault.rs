@@ -2,9 +2,11 @@
 //! ever handed out.
 
 use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -27,6 +29,15 @@ struct Stage {
 }
 
 const TOKEN: &str = "s.canary-token";
+
+fn configuration(dir: &Path, server: &ScriptedServer, ca: &TestCa) -> String {
+    format!(
+        "admin: off\nsocket: {{path: {0}/kms.sock}}\nlog: {{level: debug}}\nhealth: {{grace: 1h}}\nprobe: {{interval: 10m, promotionDelay: 20m}}\nkeys:\n  - name: primary\n    vault:\n      address: {1}\n      tls: {{ca: {2}}}\n      transit: {{key: k}}\n      auth: {{token: {{file: {0}/token}}}}\n",
+        dir.display(),
+        server.url(),
+        ca.file().display(),
+    )
+}
 
 /// Transit that wraps by turning bytes round: enough to be opened again.
 pub(crate) fn honest(request: &Request) -> Reply {
@@ -79,12 +90,7 @@ impl Stage {
         });
         let dir = TempDir::with_prefix("trousseau-").unwrap();
         fs::write(dir.path().join("token"), TOKEN).unwrap();
-        let text = format!(
-            "admin: off\nsocket: {{path: {0}/kms.sock}}\nlog: {{level: debug}}\nhealth: {{grace: 1h}}\nprobe: {{interval: 10m, promotionDelay: 20m}}\nkeys:\n  - name: primary\n    vault:\n      address: {1}\n      tls: {{ca: {2}}}\n      transit: {{key: k}}\n      auth: {{token: {{file: {0}/token}}}}\n",
-            dir.path().display(),
-            server.url(),
-            ca.file().display(),
-        );
+        let text = configuration(dir.path(), &server, &ca);
         let serve = Serve::configured(dir.path(), &text);
         let mut client = Client::connect(&dir.path().join("kms.sock"));
         client.wait_ok(&serve);
@@ -107,6 +113,31 @@ impl Stage {
         let made = self.client.encrypt(&[8; 32]).unwrap();
         assert_eq!(self.client.decrypt(&made).unwrap(), [8; 32]);
     }
+}
+
+/// As it is at a start whose KMS is far: the first probe takes its time, and the API server asks at once.
+#[test]
+fn calls_in_the_first_moments_of_a_process_wait_for_the_first_probe() {
+    let ca = TestCa::new();
+    let server = ScriptedServer::start(Front::tls(&ca.server(&["127.0.0.1"])), |request| {
+        honest(request).after(Duration::from_millis(if request.path.ends_with("/keys/k") { 1200 } else { 0 }))
+    });
+    let dir = TempDir::with_prefix("trousseau-").unwrap();
+    fs::write(dir.path().join("token"), TOKEN).unwrap();
+    let _serve = Serve::configured(dir.path(), &configuration(dir.path(), &server, &ca));
+    let socket = dir.path().join("kms.sock");
+    crate::process::wait_for("the socket", 10, || socket.exists());
+    let began = Instant::now();
+    let calls: [fn(&mut Client) -> bool; 3] = [
+        |client| client.status().is_ok_and(|status| status.healthz == "ok"),
+        |client| client.encrypt(&[7; 32]).is_ok(),
+        |client| client.encrypt_v1(&[7; 32]).is_ok(),
+    ];
+    let answered = thread::scope(|scope| {
+        let socket = &socket;
+        calls.map(|call| scope.spawn(move || call(&mut Client::connect(socket)))).map(|thread| thread.join().unwrap())
+    });
+    assert_eq!(answered, [true; 3], "after {:?}", began.elapsed());
 }
 
 fn encrypts(request: &Request) -> bool {
@@ -211,7 +242,7 @@ fn broken_bodies_end_the_call_within_its_time() {
     for (name, fault, codes) in cases {
         let mut stage = Stage::set(fault);
         stage.lying.store(true, Ordering::SeqCst);
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         let error = stage.client.encrypt(&[7; 32]).expect_err(name);
         assert!(codes.contains(&error.code()), "{name}: {error}");
         assert!(began.elapsed() < Duration::from_secs(3), "{name} took {:?}", began.elapsed());

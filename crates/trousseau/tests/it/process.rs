@@ -11,8 +11,8 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
-use trousseau_kms_api::v2;
 use trousseau_kms_api::v2::key_management_service_client::KeyManagementServiceClient;
+use trousseau_kms_api::{v1beta1, v2};
 
 /// Runs it to its end, which must come within 20 s.
 pub(crate) fn run(args: &[&str]) -> Output {
@@ -121,6 +121,7 @@ pub(crate) const UID: &str = "3f2504e0-4f89-11d3-9a0c-0305e82c3301";
 pub(crate) struct Client {
     runtime: Runtime,
     inner: KeyManagementServiceClient<Channel>,
+    v1: v1beta1::key_management_service_client::KeyManagementServiceClient<Channel>,
 }
 
 impl Client {
@@ -128,7 +129,8 @@ impl Client {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let endpoint = Endpoint::from_shared(format!("unix://{}", socket.display())).unwrap();
         let channel = runtime.block_on(async { endpoint.timeout(Duration::from_secs(3)).connect_lazy() });
-        Self { runtime, inner: KeyManagementServiceClient::new(channel) }
+        let v1 = v1beta1::key_management_service_client::KeyManagementServiceClient::new(channel.clone());
+        Self { runtime, inner: KeyManagementServiceClient::new(channel), v1 }
     }
 
     pub(crate) fn status(&mut self) -> Result<v2::StatusResponse, Status> {
@@ -138,6 +140,11 @@ impl Client {
     pub(crate) fn encrypt(&mut self, plaintext: &[u8]) -> Result<v2::EncryptResponse, Status> {
         let request = v2::EncryptRequest { plaintext: plaintext.to_vec(), uid: UID.into() };
         self.runtime.block_on(self.inner.encrypt(request)).map(tonic::Response::into_inner)
+    }
+
+    pub(crate) fn encrypt_v1(&mut self, plain: &[u8]) -> Result<v1beta1::EncryptResponse, Status> {
+        let request = v1beta1::EncryptRequest { version: "v1beta1".into(), plain: plain.to_vec() };
+        self.runtime.block_on(self.v1.encrypt(request)).map(tonic::Response::into_inner)
     }
 
     pub(crate) fn decrypt(&mut self, made: &v2::EncryptResponse) -> Result<Vec<u8>, Status> {

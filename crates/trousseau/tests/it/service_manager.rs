@@ -114,9 +114,7 @@ fn ten_restarts_behind_a_socket_unit_under_load_fail_no_call() {
     wait_for("Status", 20, || Client::connect(&socket).status().is_ok_and(|answer| answer.healthz == "ok"));
     let report = load.end();
     assert!(report["reconnects"].as_u64().unwrap() >= 10, "{report}");
-    // On a busy machine the first probe may take longer than callers are kept waiting for it; that is an answer.
-    let errors = report["errors"].as_object().unwrap();
-    assert!(errors.keys().all(|name| name == "FailedPrecondition"), "{report}\n{}", log());
+    assert_eq!(report["errors"], serde_json::json!({}), "{}", log());
     drop(unit);
 }
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::error::{Code, ErrorKind};
 use crate::events::Operation;
@@ -34,6 +34,37 @@ async fn i1_a_lying_kms_is_never_passed_on() {
         let written = rig.encrypt().await.unwrap();
         assert_eq!(rig.reads(&written).await, Ok(()));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_calls_before_the_first_probe_has_ended_waits_for_it_within_the_calls_time() {
+    let mut rig = Rig::new();
+    let (ring, call) = (Arc::clone(&rig.ring), call());
+    let began = Instant::now();
+    ring.first_probe(call.deadline).await;
+    assert_eq!((began.elapsed(), ring.status().is_err()), (Duration::from_secs(3), true), "no probe: until the end");
+    let waiting = tokio::spawn({
+        let ring = Arc::clone(&ring);
+        async move { ring.first_probe(Instant::now() + Duration::from_secs(3)).await }
+    });
+    sleep(Duration::from_secs(1)).await;
+    assert!(!waiting.is_finished());
+    rig.round().await.unwrap();
+    waiting.await.unwrap();
+    assert_eq!(began.elapsed(), Duration::from_secs(4), "the probe has ended, so the wait has");
+    ring.first_probe(Instant::now() + Duration::from_secs(3)).await;
+    assert_eq!((began.elapsed(), ring.status().is_ok()), (Duration::from_secs(4), true), "later ones wait for nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_probe_that_fails_is_an_answer_too() {
+    let mut rig = Rig::new();
+    rig.kms.script(Operation::Presence, [Fault::fail(ErrorKind::Sealed)]);
+    rig.round().await.unwrap_err();
+    let began = Instant::now();
+    rig.ring.first_probe(began + Duration::from_secs(3)).await;
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert_eq!(rig.ring.status().unwrap_err().kind(), ErrorKind::Sealed);
 }
 
 #[tokio::test(start_paused = true)]
