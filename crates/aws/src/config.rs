@@ -12,6 +12,7 @@ use trousseau_core::section::without_password;
 /// One symmetric key in AWS KMS. `Debug` leaves out URLs, in which somebody may have written a password.
 #[derive(Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(rename = "awsKms")]
 pub struct Config {
     /// The key's ARN: `arn:aws:kms:REGION:ACCOUNT:key/ID`. No alias and no bare id: both can come to mean another key.
     pub key: String,

@@ -13,6 +13,7 @@ use trousseau_core::section::without_password;
 /// written a password.
 #[derive(Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(rename = "azureKeyVault")]
 pub struct Config {
     /// The vault's address: `https://NAME.vault.azure.net` or `https://NAME.managedhsm.azure.net`.
     #[serde(serialize_with = "without_password")]

@@ -34,6 +34,10 @@ pub enum Server {
     Vault,
     /// Vault's Kubernetes auth method, as a plugin of that Vault, whose build lacks it.
     VaultKubernetesAuth,
+    /// Helm, for the chart.
+    Helm,
+    /// kubeconform, which holds manifests against schemas.
+    Kubeconform,
     /// The node agent.
     Kubelet,
     /// The controllers: DaemonSets, service accounts, node lifecycle and others.
@@ -66,7 +70,7 @@ pub struct Binary {
 
 impl Server {
     /// All that run anywhere, quickest to build first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Etcd,
         Self::Kubectl,
         Self::KubeApiserver,
@@ -74,6 +78,8 @@ impl Server {
         Self::Etcdctl,
         Self::GrpcClient158,
         Self::KmsPlugin,
+        Self::Kubeconform,
+        Self::Helm,
         Self::KubeApiserver128,
     ];
 
@@ -93,6 +99,8 @@ impl Server {
             Self::Kubectl => "kubectl",
             Self::Vault => "vault",
             Self::VaultKubernetesAuth => "vault-plugin-auth-kubernetes",
+            Self::Helm => "helm",
+            Self::Kubeconform => "kubeconform",
             Self::Kubelet => "kubelet",
             Self::KubeControllerManager => "kube-controller-manager",
             Self::KubeScheduler => "kube-scheduler",
@@ -112,6 +120,8 @@ impl Server {
             Self::Kubectl => "TROUSSEAU_KUBECTL",
             Self::Vault => "TROUSSEAU_VAULT",
             Self::VaultKubernetesAuth => "TROUSSEAU_VAULT_KUBERNETES_AUTH",
+            Self::Helm => "TROUSSEAU_HELM",
+            Self::Kubeconform => "TROUSSEAU_KUBECONFORM",
             Self::Kubelet => "TROUSSEAU_KUBELET",
             Self::KubeControllerManager => "TROUSSEAU_KUBE_CONTROLLER_MANAGER",
             Self::KubeScheduler => "TROUSSEAU_KUBE_SCHEDULER",
@@ -153,6 +163,8 @@ impl Server {
             // One speaks to Vault only, the other to nobody.
             Self::VaultKubernetesAuth | Self::Pause => return Ok(self.module().version.to_owned()),
             Self::GrpcClient158 | Self::KmsPlugin => &["version"],
+            Self::Helm => &["version", "--short"],
+            Self::Kubeconform => &["-v"],
             Self::Kubectl => &["version", "--client"],
             Self::Etcdctl | Self::Vault => &["version"],
         };
@@ -247,6 +259,18 @@ impl Server {
                     include_str!("../modules/vault-kubernetes-auth/go.mod"),
                     include_str!("../modules/vault-kubernetes-auth/go.sum"),
                 ),
+            ),
+            Self::Helm => (
+                "3.22.0",
+                "helm.sh/helm/v3/cmd/helm",
+                &["-ldflags=-s -w -X helm.sh/helm/v3/internal/version.version=v3.22.0"],
+                (include_str!("../modules/helm/go.mod"), include_str!("../modules/helm/go.sum")),
+            ),
+            Self::Kubeconform => (
+                "0.8.0",
+                "github.com/yannh/kubeconform/cmd/kubeconform",
+                &["-ldflags=-s -w -X main.version=v0.8.0"],
+                (include_str!("../modules/kubeconform/go.mod"), include_str!("../modules/kubeconform/go.sum")),
             ),
             Self::Kubelet => ("1.37.2", "k8s.io/kubernetes/cmd/kubelet", &[KUBERNETES_VERSION], KUBERNETES),
             Self::KubeControllerManager => {

@@ -11,6 +11,7 @@ use trousseau_core::{Provider, ProviderKind};
 /// A key in a file on this machine. Exactly one of the two fields.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(rename = "local")]
 pub struct Config {
     /// The key file that `trousseau keygen` made: mode 0600 or stricter, owned by root or by us.
     #[serde(default)]

@@ -17,6 +17,7 @@ const MAX_SOCKET_PATH: usize = 107;
 /// Another KMS plugin on this machine.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(rename = "plugin")]
 pub struct Config {
     /// The path of its socket; not ours. Its directory and mode must let us connect.
     pub socket: PathBuf,

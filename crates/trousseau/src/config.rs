@@ -14,6 +14,7 @@ mod limits;
 mod log;
 mod outline;
 mod place;
+mod schema;
 mod section;
 mod show;
 mod socket;
@@ -27,6 +28,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use trousseau_core::envelope::{Clusters, SameHash};
 pub use trousseau_core::section::Warning;
@@ -41,6 +43,7 @@ pub use key::{Accept, Key};
 pub use limits::{Health, Limits, Probe, Size};
 pub use log::{Log, LogFormat, LogLevel};
 pub use place::{AnySection, Place};
+pub use schema::schema;
 pub use section::{Kind, ProviderSection};
 pub use socket::{Allow, Mode, Socket};
 
@@ -50,18 +53,21 @@ use outline::Outline;
 /// The largest configuration file that is read, in bytes.
 pub const MAX_FILE: u64 = 1_000_000;
 
-/// The whole configuration: typed, validated, every default filled in.
-#[derive(Clone, Debug, Deserialize)]
+/// A configuration file of Trousseau: typed, validated, every default filled in.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(title = "Configuration of Trousseau", description = "A configuration file of Trousseau.")]
 pub struct Config {
-    /// The cluster's names: the first writes, all read. Absent = one empty name. See [`Config::clusters`].
+    /// The cluster's names: the first writes, all read. Absent = one empty name.
     #[serde(default, deserialize_with = "yaml::one_or_many")]
+    #[schemars(with = "schema::OneOrMany")]
     pub cluster: Vec<String>,
     /// The socket that kube-apiserver connects to.
     #[serde(default)]
     pub socket: Socket,
-    /// The admin endpoint; `None` = off. Default 127.0.0.1:8787.
+    /// The admin endpoint: an IP address with a port, or `off`. Default 127.0.0.1:8787.
     #[serde(default = "admin_default", deserialize_with = "admin::admin")]
+    #[schemars(with = "String")]
     pub admin: Option<Admin>,
     /// What is logged, and how.
     #[serde(default)]
@@ -82,6 +88,7 @@ pub struct Config {
     #[serde(default)]
     pub force: bool,
     /// The keys; never empty. The first writes, all of them read.
+    #[schemars(length(min = 1))]
     pub keys: Vec<Key>,
 }
 
@@ -112,7 +119,7 @@ impl Config {
 }
 
 /// What `Status.version` says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StatusVersion {
     /// Right for every Kubernetes from 1.27 on.

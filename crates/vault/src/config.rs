@@ -13,6 +13,7 @@ use trousseau_core::section::without_password;
 /// written a password.
 #[derive(Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(rename = "vault")]
 pub struct Config {
     /// Where Vault listens: `https://host:8200`, with a path in front of `/v1` if a proxy adds one. Absent = `VAULT_ADDR`.
     #[serde(default, serialize_with = "without_password")]

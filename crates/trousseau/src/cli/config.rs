@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 
 use super::Failure;
-use crate::config::{Loaded, load, process_environment};
+use crate::config::{Loaded, load, process_environment, schema};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -25,6 +25,8 @@ enum Command {
         /// The configuration file
         file: PathBuf,
     },
+    /// Print the JSON Schema of a configuration file: for editors, and for tools that check one before it is shipped
+    Schema,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
@@ -41,6 +43,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Command::Show { file } => {
             let shown = serde_json::to_string_pretty(&read(file)?.show()).context("can't print the configuration")?;
             println!("{shown}");
+            Ok(())
+        }
+        Command::Schema => {
+            let text = serde_json::to_string_pretty(&schema()).context("can't print the schema")?;
+            println!("{text}");
             Ok(())
         }
     }

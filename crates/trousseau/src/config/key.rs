@@ -1,14 +1,17 @@
 //! One entry of `keys:`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::LazyLock;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+use serde_json::{Map, Value, json};
 use trousseau_core::AadPolicy;
 
-use super::Place;
 use super::place::ANY;
+use super::{AnySection, Place};
 use crate::wire;
 
 /// A key's fields: the sections that this build has, and what all of them share.
@@ -27,14 +30,14 @@ pub struct Key {
 }
 
 /// What else a key reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Accept {
     /// Our own records that carry no authenticated data.
     TrousseauNoAad,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Aad {
     Required,
@@ -45,6 +48,35 @@ enum Aad {
 impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_struct("key", &FIELDS, Read)
+    }
+}
+
+// By hand like the reading: one of the kinds of KMS that this build has, or several.
+impl JsonSchema for Key {
+    fn schema_name() -> Cow<'static, str> {
+        "Key".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let name = json!({
+            "description": "For people and metrics; in no ciphertext and no key_id.",
+            "type": "string", "pattern": "^[A-Za-z0-9._-]{1,63}$",
+        });
+        let mut fields = Map::from_iter([("name".to_owned(), name)]);
+        let mut places = Vec::new();
+        for kind in wire::KINDS {
+            fields.insert(kind.name.to_owned(), (kind.part)(generator).into());
+            places.push(json!({"required": [kind.name]}));
+        }
+        fields.insert(ANY.to_owned(), generator.subschema_for::<AnySection>().into());
+        places.push(json!({"required": [ANY]}));
+        fields.insert("aad".to_owned(), generator.subschema_for::<Aad>().into());
+        fields.insert("accept".to_owned(), generator.subschema_for::<Vec<Accept>>().into());
+        json_schema!({
+            "description": "A key: its name, and the one KMS that it lies in.",
+            "type": "object", "properties": Value::Object(fields), "additionalProperties": false,
+            "required": ["name"], "oneOf": places,
+        })
     }
 }
 

@@ -1,43 +1,50 @@
 //! The `health:`, `probe:` and `limits:` sections: every time and every bound.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use trousseau_core::{guard, probe, promotion};
 
 /// When trouble of the KMS becomes trouble of ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Health {
     /// How long Status stays `ok` after the last good probe. At least twice the probe's interval. Default 2 min.
     #[serde(with = "super::yaml::duration")]
+    #[schemars(with = "String")]
     pub grace: Duration,
 }
 
 /// The background probe and the promotion rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Probe {
     /// Between good probes, +-20 %. Default 30 s.
     #[serde(with = "super::yaml::duration")]
+    #[schemars(with = "String")]
     pub interval: Duration,
     /// After a failed one, +-20 %. Default 5 s.
     #[serde(with = "super::yaml::duration")]
+    #[schemars(with = "String")]
     pub after_failure: Duration,
     /// How long one probe may take. Default 10 s.
     #[serde(with = "super::yaml::duration")]
+    #[schemars(with = "String")]
     pub timeout: Duration,
     /// Age at which a new key version begins to write; at least twice the interval. Default 3 min.
     #[serde(with = "super::yaml::duration")]
+    #[schemars(with = "String")]
     pub promotion_delay: Duration,
     /// Equal observations that do the same where the KMS tells no times. Default 3.
     pub observations: u32,
 }
 
 /// Bounds. What is refused because of one is counted under its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Limits {
     /// Calls to the KMS at once, per key. Default 64, of which Encrypts take 48 at most (three quarters of any).
@@ -50,9 +57,11 @@ pub struct Limits {
     pub request: Size,
     /// What is left of a caller's time for the way back. Default 200 ms.
     #[serde(with = "super::yaml::duration")]
+    #[schemars(with = "String")]
     pub margin: Duration,
     /// How long calls in flight may go on when the process ends. Default 10 s.
     #[serde(with = "super::yaml::duration")]
+    #[schemars(with = "String")]
     pub drain: Duration,
     /// Tries of one call to the KMS, the first included. Default 3.
     pub attempts: u32,
@@ -60,6 +69,7 @@ pub struct Limits {
     pub breaker_failures: u32,
     /// The longest time that the breaker stays open. Default 10 s.
     #[serde(with = "super::yaml::duration")]
+    #[schemars(with = "String")]
     pub breaker_open: Duration,
 }
 
@@ -145,6 +155,16 @@ impl<'de> Deserialize<'de> for Size {
         };
         let bytes = digits.parse().ok().zip(unit).and_then(|(number, unit): (usize, usize)| number.checked_mul(unit));
         bytes.map(Self).ok_or_else(|| D::Error::custom("is no size; write bytes, such as 65536, 64kB or 64KiB"))
+    }
+}
+
+impl JsonSchema for Size {
+    fn schema_name() -> Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": ["integer", "string"], "pattern": "^[0-9]+ *(B|kB|KiB|MB|MiB)?$"})
     }
 }
 

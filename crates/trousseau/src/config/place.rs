@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use trousseau_core::section::{Fault, Section};
@@ -17,8 +18,8 @@ pub enum Place {
     Any(AnySection),
 }
 
-/// `any: {of: [...]}`: written with all of them, readable with any one.
-#[derive(Clone, Debug, Deserialize)]
+/// Several KMS at once: written with all of them, readable with any one.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct AnySection {
     /// The members, in the order in which they are asked to read: keys with their own name and KMS.
@@ -27,6 +28,7 @@ pub struct AnySection {
     pub write_quorum: Option<usize>,
     /// How long a member that was left out must be good before it is written with again.
     #[serde(with = "humantime_serde", default = "return_after")]
+    #[schemars(with = "String")]
     pub return_after: Duration,
 }
 

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use schemars::Schema;
+use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value};
 use trousseau_core::section::{BuildError, Environment, Fault, Fill, Flag, Host, Section, Warning};
 use trousseau_core::{Provider, ProviderKind, SecretText};
@@ -26,6 +26,8 @@ pub struct Kind {
     pub flags: &'static [Flag],
     /// JSON Schema of the section.
     pub schema: fn() -> Schema,
+    /// The same as a part of a larger one.
+    pub part: fn(&mut SchemaGenerator) -> Schema,
     parse: fn(&'static str, Value) -> serde_json::Result<ProviderSection>,
 }
 
@@ -40,6 +42,7 @@ impl Kind {
             fills: S::FILLS,
             flags: S::FLAGS,
             schema: || schemars::schema_for!(S),
+            part: SchemaGenerator::subschema_for::<S>,
             parse: |name, value| Ok(ProviderSection::new(name, serde_json::from_value::<S>(value)?)),
         }
     }

@@ -1,13 +1,15 @@
 //! The `socket:` section.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The socket that kube-apiserver connects to, and who may.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Socket {
     /// Absolute, at most 107 bytes. Default `/run/trousseau/kms.sock`.
@@ -23,7 +25,7 @@ pub struct Socket {
 }
 
 /// Users and groups, by number: a peer in one of the two lists may connect.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct Allow {
     /// User numbers.
@@ -56,6 +58,16 @@ impl<'de> Deserialize<'de> for Mode {
             Ok(mode) if mode <= 0o777 && (3..=4).contains(&text.len()) => Ok(Self(mode)),
             _ => Err(D::Error::custom("is no file mode; write octal digits in quotes, such as \"0660\"")),
         }
+    }
+}
+
+impl JsonSchema for Mode {
+    fn schema_name() -> Cow<'static, str> {
+        "Mode".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^[0-7]{3,4}$"})
     }
 }
 

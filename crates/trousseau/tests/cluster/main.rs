@@ -12,6 +12,7 @@ mod aws_kms;
 mod azure_key_vault;
 mod client;
 mod crossing;
+mod manifests;
 mod nodes;
 mod observed;
 mod other_plugin;

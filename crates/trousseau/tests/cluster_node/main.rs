@@ -17,6 +17,7 @@ mod client;
 mod cold_start;
 mod daemonset;
 mod daemonset_agent;
+mod helm;
 mod load;
 mod stage;
 mod workload;

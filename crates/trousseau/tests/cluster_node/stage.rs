@@ -104,7 +104,7 @@ impl Stage {
             .env("KUBERNETES_HOST", self.api.url())
             .env("KUBERNETES_CA", self.api.ca())
             .env("KUBECONFIG", self.api.kubeconfig());
-        let mut servers = vec![Server::Kubectl];
+        let mut servers = vec![Server::Kubectl, Server::Helm];
         if let Some((vault, _)) = &self.vault {
             servers.push(Server::Vault);
             command
