@@ -33,8 +33,28 @@ const COMPLETIONS: [(&str, &str); 3] = [
     ("zsh", "share/zsh/site-functions/_trousseau"),
 ];
 
-/// Makes the image, then the tarball out of its binary.
+/// What was made.
+pub(crate) struct Dist {
+    /// The image's docker-archive.
+    pub(crate) image: PathBuf,
+    /// What unpacks over a prefix.
+    pub(crate) tarball: PathBuf,
+}
+
+/// Makes it, and prints the checksums.
 pub(crate) fn run() -> Result<ExitCode> {
+    let made = make()?;
+    let folder = made.tarball.parent().context("a folder")?;
+    let sums = fs::read_to_string(folder.join(SUMS)).context("read the checksums")?;
+    print!("{}:\n{sums}", folder.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `sha256sum -c` reads it.
+const SUMS: &str = "SHA256SUMS";
+
+/// Makes the image, then the tarball out of its binary.
+pub(crate) fn make() -> Result<Dist> {
     let recipe = Recipe::of_this_checkout()?;
     let made = of_this_checkout()?;
     let out = Path::new(root()).join("target/dist");
@@ -52,9 +72,8 @@ pub(crate) fn run() -> Result<ExitCode> {
         let name = path.file_name().unwrap_or_default().display();
         sums.push_str(&format!("{}  {name}\n", hex_digest(&content)));
     }
-    fs::write(out.join("SHA256SUMS"), &sums).context("write SHA256SUMS")?;
-    print!("{}:\n{sums}", out.display());
-    Ok(ExitCode::SUCCESS)
+    fs::write(out.join(SUMS), &sums).context("write the checksums")?;
+    Ok(Dist { image, tarball })
 }
 
 fn files(binary: &Path, recipe: &Recipe) -> Result<Vec<File>> {
@@ -64,6 +83,7 @@ fn files(binary: &Path, recipe: &Recipe) -> Result<Vec<File>> {
     let mut files = vec![
         file("bin/trousseau", 0o755, read(binary)?),
         file("share/man/man1/trousseau.1", 0o644, output_of(binary, &["man"])?),
+        file("share/trousseau/config.schema.json", 0o644, output_of(binary, &["config", "schema"])?),
         file("share/doc/trousseau/third-party-licences.txt", 0o644, licences::text(&metadata)?.into_bytes()),
         file("share/doc/trousseau/sbom.cdx.json", 0o644, sbom::cyclone_dx(&metadata)?.into_bytes()),
     ];

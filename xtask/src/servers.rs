@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 use std::sync::OnceLock;
 
 use anyhow::Result;
-use trousseau_cluster::{Emulator, Node, Server};
+use trousseau_cluster::{Emulator, Machine, Node, Server};
 
 pub(crate) fn run() -> Result<ExitCode> {
     let of_a_node = if node() { &Server::NODE[..] } else { &[] };
@@ -48,6 +48,15 @@ pub(crate) fn node() -> bool {
         }
         lacking.is_none()
     })
+}
+
+/// Whether this machine can boot systemd in namespaces.
+pub(crate) fn machine() -> bool {
+    let lacking = Machine::lacking();
+    if let Some(lacking) = &lacking {
+        eprintln!("{lacking}");
+    }
+    lacking.is_none()
 }
 
 fn install_containerd() {

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use trousseau_cluster::Emulator;
 
 use crate::cargo::{TESTED, cargo, integration_tests};
-use crate::{image, servers};
+use crate::{dist, servers};
 
 // They mostly wait for a server, so more of them than there are cores; some start three API servers.
 const CLUSTER_THREADS: &str = "--test-threads=4";
@@ -20,6 +20,8 @@ const CLUSTER_THREADS: &str = "--test-threads=4";
 const LOCALEMU: &str = "cluster_localemu";
 /// The target whose tests run a whole node, with the image.
 const NODE: &str = "cluster_node";
+/// The target whose tests boot systemd, with the tarball.
+const SYSTEMD: &str = "cluster_systemd";
 
 /// Runs all tests, without those that start servers if `fast`.
 pub(crate) fn run(fast: bool) -> ExitCode {
@@ -42,12 +44,15 @@ fn run_all(fast: bool, tally: &mut Tally) -> Result<()> {
         let mut variables = servers::variables()?;
         // They need what few machines have; named in the summary, where that is lacking.
         let localemu = servers::emulators()?.contains(&Emulator::LocalEmu);
-        let node = servers::node();
-        let runnable = |target: &String| (localemu || target != LOCALEMU) && (node || target != NODE);
+        let (node, machine) = (servers::node(), servers::machine());
+        let runnable = |target: &String| {
+            (localemu || target != LOCALEMU) && (node || target != NODE) && (machine || target != SYSTEMD)
+        };
         let (cluster, left_out) = cluster.into_iter().partition(runnable);
         tally.left_out = left_out;
-        if node {
-            variables.push(("TROUSSEAU_IMAGE", image::of_this_checkout()?.archive));
+        if node || machine {
+            let made = dist::make()?;
+            variables.extend([("TROUSSEAU_IMAGE", made.image), ("TROUSSEAU_TARBALL", made.tarball)]);
         }
         let mut command = cargo("test --workspace --no-fail-fast");
         tally.run(command.arg(TESTED).args(select(&cluster)).args(["--", CLUSTER_THREADS]).envs(variables))?;

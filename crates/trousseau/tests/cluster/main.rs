@@ -12,6 +12,8 @@ mod aws_kms;
 mod azure_key_vault;
 mod client;
 mod crossing;
+#[path = "../document/mod.rs"]
+mod document;
 mod manifests;
 mod nodes;
 mod observed;

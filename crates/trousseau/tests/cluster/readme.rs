@@ -9,14 +9,11 @@ use tempfile::TempDir;
 use trousseau_cluster::{ApiServer, ApiServerConfig, Etcd, Server, Vault, VaultConfig, free_port};
 use trousseau_testkit::ca::TestCa;
 
+use crate::document;
 use crate::plugin::Plugin;
 
-/// The fenced block behind `<!-- test: NAME -->`.
 fn block(name: &str) -> String {
-    let text = include_str!("../../../../README.md");
-    let (_, rest) = text.split_once(&format!("<!-- test: {name} -->\n```")).expect("the block is in the README");
-    let (_, rest) = rest.split_once('\n').unwrap();
-    rest.split_once("\n```").unwrap().0.to_owned()
+    document::block("README.md", name)
 }
 
 struct Shell {

@@ -17,6 +17,8 @@ mod client;
 mod cold_start;
 mod daemonset;
 mod daemonset_agent;
+#[path = "../document/mod.rs"]
+mod document;
 mod helm;
 mod load;
 mod stage;

@@ -16,6 +16,7 @@ use trousseau_cluster::{
 use trousseau_testkit::ca::TestCa;
 
 use crate::client::Client;
+use crate::document;
 
 /// The image as the manifests name it.
 pub(crate) const IMAGE: &str = concat!("ghcr.io/trousseau-io/trousseau:", env!("CARGO_PKG_VERSION"));
@@ -226,13 +227,9 @@ resources:
   - {resources: [secrets], providers: [identity: {}]}
 ";
 
-/// The fenced block behind `<!-- test: NAME -->` in a file of docs/install.
+/// A block of a file in docs/install.
 pub(crate) fn block(file: &str, name: &str) -> String {
-    let path = deploy().join("../docs/install").join(file);
-    let text = fs::read_to_string(&path).unwrap();
-    let (_, rest) = text.split_once(&format!("<!-- test: {name} -->\n```")).expect("the block is in the document");
-    let (_, rest) = rest.split_once('\n').unwrap();
-    rest.split_once("\n```").unwrap().0.to_owned()
+    document::block(&format!("docs/install/{file}"), name)
 }
 
 fn image() -> PathBuf {

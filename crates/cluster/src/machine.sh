@@ -1,0 +1,55 @@
+# The first process of a machine. $1: its folder; $2: its own control groups' name.
+set -e
+dir=$1 root=$1/root
+if [ "$3" != inside ]; then
+  # Control groups of its own, so that its systemd doesn't take ours for its.
+  for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/*; do
+    [ -w "$hierarchy/cgroup.procs" ] || continue
+    mkdir -p "$hierarchy/$2"
+    # A group with controllers of version 1 may refuse; then it stays in ours, which serves as well.
+    echo $$ > "$hierarchy/$2/cgroup.procs" || true
+  done
+  exec unshare --mount --pid --fork --kill-child --uts --ipc --cgroup sh "$0" "$1" "$2" inside
+fi
+mount --make-rprivate /
+mount -t overlay overlay -o "lowerdir=/,upperdir=$dir/upper,workdir=$dir/work" "$root"
+mount -t proc proc "$root/proc"
+mount --rbind /dev "$root/dev"
+mount -t sysfs sysfs "$root/sys"
+mount -t tmpfs -o mode=0755 tmpfs "$root/sys/fs/cgroup"
+if [ "$(cut -d: -f1 /proc/self/cgroup)" = 0 ]; then
+  mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
+else
+  while IFS=: read -r _ names _; do
+    case $names in
+      '') at=unified type=cgroup2 options=rw ;;
+      name=*) at=${names#name=} type=cgroup options=none,$names ;;
+      *) at=$names type=cgroup options=$names ;;
+    esac
+    mkdir "$root/sys/fs/cgroup/$at"
+    mount -t "$type" -o "$options" "$type" "$root/sys/fs/cgroup/$at"
+  done < /proc/self/cgroup
+fi
+mount -t tmpfs -o mode=0755 tmpfs "$root/run"
+mkdir "$root/run/trousseau"
+mount --bind "$dir/run" "$root/run/trousseau"
+mount --bind "$dir/mnt" "$root/mnt"
+if [ ! -e "$dir/booted" ]; then
+  # Nothing of what runs here, and nothing that would change the kernel that all share.
+  rm -rf "$root"/etc/systemd/system/*.wants "$root/etc/fstab"
+  for unit in systemd-sysctl.service systemd-modules-load.service systemd-binfmt.service \
+    proc-sys-fs-binfmt_misc.automount systemd-remount-fs.service systemd-udevd.service systemd-udev-trigger.service \
+    systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-logind.service systemd-update-utmp.service \
+    systemd-update-utmp-runlevel.service getty.target console-getty.service dbus.service dbus.socket \
+    dev-hugepages.mount dev-mqueue.mount sys-kernel-config.mount sys-kernel-debug.mount sys-kernel-tracing.mount \
+    sys-fs-fuse-connections.mount systemd-tmpfiles-clean.timer apt-daily.timer apt-daily-upgrade.timer; do
+    ln -sf /dev/null "$root/etc/systemd/system/$unit"
+  done
+  touch "$dir/booted"
+fi
+cd "$root"
+mkdir -p .old
+pivot_root . .old
+umount -l /.old
+exec env -i container=unshare PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --unit=multi-user.target \
+  --log-target=console --show-status=no
