@@ -1,5 +1,5 @@
 //! The background probe: finds out whether the keys work, which version writes, and whether the writing key is still
-//! the one that it was. Requests never wait for it; Status speaks from what it last found (I7).
+//! the one that it was. Requests wait for its first round alone; Status speaks from what it last found (I7).
 
 mod lineage;
 mod prove;

@@ -3,7 +3,8 @@
 
 use std::fs;
 
-use crate::stage::{NEXT, Stage, block, config_on_the_node};
+use crate::encrypt_and_back::{encrypt_what_is_there, go_back};
+use crate::stage::{NEXT, Stage, config_on_the_node};
 use crate::workload::Workload;
 
 #[test]
@@ -19,7 +20,7 @@ fn the_daemonset_keeps_writes_going_through_rollouts_an_upgrade_a_crash_and_a_re
     fs::write(&file, manifest).unwrap();
     stage.shell(&format!("kubectl apply -f {}", file.display()));
     stage.wait("the DaemonSet to be ready", || workload.is_rolled_out(&stage));
-    stage.encrypt(&block("daemonset.md", "encryption"));
+    encrypt_what_is_there(&mut stage);
     stage.create_secret("first").unwrap();
     stage.assert_encrypted("/registry/secrets/default/first");
 
@@ -32,4 +33,9 @@ fn the_daemonset_keeps_writes_going_through_rollouts_an_upgrade_a_crash_and_a_re
     workload.kill_process(&stage);
     workload.restart_kubelet(&mut stage);
     workload.reboot(&mut stage);
+
+    go_back(&mut stage);
+    stage.node.power_off().unwrap();
+    stage.api.restart().unwrap();
+    assert_eq!(stage.read_secret("before-1").unwrap(), "aHVudGVyMg==", "nothing needs the plugin any more");
 }

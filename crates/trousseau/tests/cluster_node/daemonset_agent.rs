@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use trousseau_cluster::wait;
 
+use crate::document::picture::{Step, picture};
 use crate::stage::{NEXT, Stage, VAULT_IMAGE, block, copy_kustomize, deploy};
 use crate::workload::Workload;
 
@@ -19,10 +20,19 @@ fn the_daemonset_with_the_vault_agent_serves_through_everything_that_happens_to_
     let vault: Vec<_> =
         document("vault").lines().filter(|line| !line.starts_with("export ")).map(String::from).collect();
     stage.shell(&vault.join("\n"));
-    apply(&stage);
+    let applied = apply(&stage);
     assert!(workload.is_rolled_out(&stage));
     stage.encrypt(&document("encryption"));
-    stage.shell(&document("check"));
+    let checked = stage.shell(&document("check"));
+    let pods = "kubectl get pods -n kube-system";
+    picture(
+        "daemonset",
+        &[
+            Step { command: document("apply"), printed: applied },
+            Step { command: pods.into(), printed: stage.shell(pods) },
+            Step { command: document("check"), printed: checked },
+        ],
+    );
     stage.assert_encrypted("/registry/secrets/default/trousseau-check");
     let key_id = stage.client().status().unwrap().key_id;
 
@@ -43,13 +53,13 @@ fn the_daemonset_with_the_vault_agent_serves_through_everything_that_happens_to_
 }
 
 /// The document's `kubectl apply -k`, of this test's overlay.
-fn apply(stage: &Stage) {
+fn apply(stage: &Stage) -> String {
     copy_kustomize(&stage.dir().join("kustomize"));
     let overlay = write_overlay(stage, "../daemonset-agent");
     let example = "deploy/kustomize/overlays/daemonset-agent";
     let command = document("apply");
     assert!(command.contains(example), "{command}");
-    stage.shell(&command.replace(example, overlay.to_str().unwrap()));
+    stage.shell(&command.replace(example, overlay.to_str().unwrap()))
 }
 
 /// An overlay with this test's addresses, ports and times, as the example's says what to change.

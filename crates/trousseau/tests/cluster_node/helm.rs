@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::document::picture::{Step, picture};
 use crate::stage::{NEXT, Stage, VAULT_IMAGE, block, deploy};
 use crate::workload::Workload;
 
@@ -13,7 +14,7 @@ fn the_chart_is_installed_upgraded_under_load_and_rolled_back_while_no_secret_ca
         block("daemonset.md", "vault").lines().filter(|line| !line.starts_with("export ")).map(String::from).collect();
     stage.shell(&vault.join("\n"));
     let values = write_values(&stage, "6s");
-    stage.shell(&here(&stage, "install"));
+    let installed = stage.shell(&here(&stage, "install"));
     assert!(workload.is_rolled_out(&stage));
     stage.encrypt(&block("daemonset.md", "encryption"));
     stage.create_secret("first").unwrap();
@@ -22,16 +23,28 @@ fn the_chart_is_installed_upgraded_under_load_and_rolled_back_while_no_secret_ca
     workload.replace(&stage, "helm upgrade", &here(&stage, "upgrade"));
     assert_eq!(workload.pod(&stage)["spec"]["containers"][0]["image"], NEXT);
 
+    let history = "HELM_DRIVER=configmap helm history trousseau -n kube-system";
+    picture(
+        "helm",
+        &[
+            Step { command: block("helm.md", "install"), printed: installed },
+            Step { command: block("helm.md", "upgrade"), printed: String::new() },
+            Step { command: history.into(), printed: stage.shell(history) },
+        ],
+    );
+
     // Another configuration: the same pod takes it.
     let before = workload.container(&stage);
     write_values(&stage, "7s");
-    stage.shell(&format!("{} --values {}", here(&stage, "upgrade"), values.display()));
+    let with_values = format!("image.tag=next --values {}", values.display());
+    stage.shell(&here(&stage, "upgrade").replace("image.tag=next", &with_values));
     stage.wait("the new configuration", || stage.node.logs("trousseau").matches("configuration in use").count() >= 2);
     workload.assert_same(&before, &workload.container(&stage));
 
     // An image that nobody has: the pod is gone, and with it every Secret. The release is in a ConfigMap.
-    let broken = here(&stage, "upgrade").replace("image.tag=next", "image.tag=nowhere").replace("--wait", "");
-    stage.shell(&broken);
+    let broken = here(&stage, "upgrade").replace("image.tag=next", "image.tag=nowhere");
+    let (broken, _) = broken.split_once("\nkubectl rollout status").unwrap();
+    stage.shell(broken);
     stage.wait("the end of the plugin", || stage.page("/livez").0 == 0);
     // A fresh API server knows no seed.
     stage.api.kill().unwrap();
@@ -43,7 +56,7 @@ fn the_chart_is_installed_upgraded_under_load_and_rolled_back_while_no_secret_ca
     stage.wait("the rollback", || workload.is_rolled_out(&stage) && stage.read_secret("first").is_ok());
     assert_eq!(workload.pod(&stage)["spec"]["containers"][0]["image"], NEXT);
 
-    stage.shell("HELM_DRIVER=configmap helm uninstall trousseau --namespace kube-system --wait");
+    stage.shell("HELM_DRIVER=configmap helm uninstall trousseau --namespace kube-system");
     let left = "daemonset,serviceaccount,configmap,clusterrolebinding";
     let left = stage.shell(&format!("kubectl get {left} -n kube-system -l app.kubernetes.io/name=trousseau -o name"));
     assert_eq!(left, "");

@@ -19,6 +19,7 @@ mod daemonset;
 mod daemonset_agent;
 #[path = "../document/mod.rs"]
 mod document;
+mod encrypt_and_back;
 mod helm;
 mod load;
 mod stage;

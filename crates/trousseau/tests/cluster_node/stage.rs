@@ -104,8 +104,9 @@ impl Stage {
             .env("HOME", self.dir())
             .env("KUBERNETES_HOST", self.api.url())
             .env("KUBERNETES_CA", self.api.ca())
-            .env("KUBECONFIG", self.api.kubeconfig());
-        let mut servers = vec![Server::Kubectl, Server::Helm];
+            .env("KUBECONFIG", self.api.kubeconfig())
+            .env("ETCDCTL_ENDPOINTS", self.etcd.endpoint());
+        let mut servers = vec![Server::Kubectl, Server::Helm, Server::Etcdctl];
         if let Some((vault, _)) = &self.vault {
             servers.push(Server::Vault);
             command

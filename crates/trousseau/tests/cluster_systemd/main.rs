@@ -17,6 +17,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use std::{env, fs};
 
+use document::picture::{Step, picture};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use trousseau_cluster::{ApiServer, ApiServerConfig, Etcd, Machine, free_port, wait};
@@ -102,6 +103,17 @@ ls man/man1/trousseau.1 bash-completion/completions/trousseau zsh/site-functions
   fish/vendor_completions.d/trousseau.fish doc/trousseau/LICENSE doc/trousseau/sbom.cdx.json \\
   trousseau/config.schema.json trousseau/deploy/helm/trousseau/Chart.yaml trousseau/deploy/vault/setup.sh";
     stage.machine.shell(shipped).unwrap();
+    let status = "systemctl status trousseau.service --no-pager --lines 0";
+    picture(
+        "systemd",
+        &[
+            Step { command: block("start"), printed: String::new() },
+            Step {
+                command: "systemctl status trousseau.service".into(),
+                printed: stage.machine.shell(status).unwrap(),
+            },
+        ],
+    );
     assert_eq!(stage.machine.shell("stat -c '%U %a' /run/trousseau/kms.sock").unwrap().trim(), "root 660");
     let user = stage.machine.shell("stat -c %U /proc/$(systemctl show trousseau.service --property MainPID --value)");
     assert_eq!(user.unwrap().trim(), "trousseau");

@@ -1,5 +1,7 @@
 //! Commands and files out of the documents.
 
+pub(crate) mod picture;
+
 use std::fs;
 use std::path::Path;
 
