@@ -58,7 +58,12 @@ fn draw(steps: &[Step]) -> String {
 
 /// A line in pieces of at most [`WIDTH`], without what no picture can show.
 fn broken(line: &str) -> Vec<String> {
-    let shown: Vec<char> = line.chars().map(|letter| if letter.is_control() { '\u{b7}' } else { letter }).collect();
+    let shown = |letter: char| match letter {
+        '\t' => ' ',
+        letter if letter.is_control() => '\u{b7}',
+        letter => letter,
+    };
+    let shown: Vec<char> = line.chars().map(shown).collect();
     if shown.is_empty() {
         return vec![String::new()];
     }
