@@ -5,6 +5,7 @@
 //! retries and the breaker wrap a provider from outside. A call is made once in each region that has the key, and a
 //! second time only with new credentials.
 
+mod alias;
 mod answers;
 mod arn;
 mod build;

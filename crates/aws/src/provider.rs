@@ -104,6 +104,13 @@ impl AwsProvider {
         }
     }
 
+    /// The ARN of the key that a name means at this moment, if AWS can be asked.
+    pub(crate) async fn arn_of(&self, name: &str) -> Option<String> {
+        let (_, client) = self.key.session.client(0).await?;
+        let answer = client.describe_key().key_id(name).send().await.ok()?;
+        Some(answer.key_metadata()?.arn()?.to_owned())
+    }
+
     async fn encrypt(&self, plaintext: &Secret, aad: Option<&[u8]>, call: &Call) -> Result<Vec<u8>, ProviderError> {
         let pairs = &context(&self.own_pairs, aad);
         let asked = |at, arn: Arc<str>| async move {

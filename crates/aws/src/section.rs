@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use trousseau_core::section::{BuildError, Fault, Fill, Flag, FlagValue, Host, Section, Warning, absolute};
+use trousseau_core::section::{BuildError, Fault, Fill, Flag, FlagValue, Hint, Host, Section, Warning, absolute};
 use trousseau_core::{Provider, ProviderKind};
 
 use crate::arn::{KeyArn, is_region};
@@ -56,6 +56,10 @@ impl Section for Config {
             return vec![Warning { code: "plain-http", text }];
         }
         Vec::new()
+    }
+
+    fn hint(&self, host: &Host) -> Option<Hint> {
+        self.key_behind(&host.environment)
     }
 
     fn build(&self, host: &Host) -> Result<Arc<dyn Provider>, BuildError> {

@@ -57,6 +57,7 @@
 use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -106,12 +107,22 @@ pub trait Section: DeserializeOwned + Serialize + JsonSchema + Clone + fmt::Debu
         self
     }
 
+    /// What the KMS can tell a person whose section is refused, such as the key that an alias points to. The one thing
+    /// here that asks the KMS, for a few seconds at most; nothing that runs waits for it.
+    fn hint(&self, host: &Host) -> Option<Hint> {
+        let _ = host;
+        None
+    }
+
     /// Makes the provider. May read files; asks no KMS, and works while the KMS is down.
     ///
     /// # Errors
     /// Settings that can never work, with what to do; no secret in the text.
     fn build(&self, host: &Host) -> Result<Arc<dyn Provider>, BuildError>;
 }
+
+/// A sentence for a person, if the KMS can be asked for it.
+pub type Hint = Pin<Box<dyn Future<Output = Option<String>> + Send>>;
 
 /// Why a provider can't be made of its section.
 pub type BuildError = Box<dyn Error + Send + Sync>;

@@ -31,6 +31,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use trousseau_core::envelope::{Clusters, SameHash};
+use trousseau_core::section::Host;
 pub use trousseau_core::section::Warning;
 use zeroize::Zeroizing;
 
@@ -177,6 +178,22 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, ConfigErro
         loaded.warnings.push(Warning { code: "file-mode", text });
     }
     Ok(loaded)
+}
+
+/// What the KMS of each key in a refused file can tell whoever has to correct it. Asks them, for a few seconds at most.
+pub async fn hints(path: &Path, host: &Host) -> Vec<String> {
+    let origin = path.display().to_string();
+    let Ok((bytes, _)) = read(path, &origin) else {
+        return Vec::new();
+    };
+    let config = std::str::from_utf8(&bytes).ok().and_then(|text| yaml::read::<Config>(text, &origin, None).ok());
+    let mut said = Vec::new();
+    for (_, section) in config.iter().flat_map(|config| &config.keys).flat_map(|key| key.provider.sections("")) {
+        if let Some(hint) = section.hint(host) {
+            said.extend(hint.await);
+        }
+    }
+    said
 }
 
 /// Reads a configuration from text; `origin` is how errors name it. Touches nothing outside its arguments.

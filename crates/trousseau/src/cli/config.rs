@@ -1,11 +1,13 @@
 //! `trousseau config`: what a file says, before or while it counts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
+use tokio::runtime::Builder;
+use trousseau_core::section::Host;
 
 use super::Failure;
-use crate::config::{Loaded, load, process_environment, schema};
+use crate::config::{Loaded, hints, load, process_environment, schema};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -53,6 +55,14 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
-fn read(file: &std::path::Path) -> Result<Loaded, Failure> {
-    load(file, &process_environment()).map_err(|error| Failure::Usage(error.into()))
+/// An error of a configuration file with what its KMS can tell about it.
+pub(super) fn explained(error: anyhow::Error, file: &Path) -> anyhow::Error {
+    let host = Host { environment: process_environment(), credentials: None };
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let hints = runtime.map(|runtime| runtime.block_on(hints(file, &host))).unwrap_or_default();
+    if hints.is_empty() { error } else { anyhow!("{error:#}\n{}", hints.join("\n")) }
+}
+
+fn read(file: &Path) -> Result<Loaded, Failure> {
+    load(file, &process_environment()).map_err(|error| Failure::Usage(explained(error.into(), file)))
 }

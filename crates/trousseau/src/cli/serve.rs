@@ -7,6 +7,7 @@ use anyhow::{Context as _, anyhow};
 use tokio::runtime::Builder;
 use trousseau_observe::log::{Format, Log};
 
+use super::config::explained;
 use super::{Failure, stderr_colour};
 use crate::clock::ClockFlags;
 use crate::config::{Config, KeyFlags, Loaded, LogFormat, ProcessFlags, Socket, load, process_environment};
@@ -36,6 +37,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
+    let file = args.config.clone();
     let options = options(args)?;
     // One worker serves the socket; the main thread keeps timers and signals. Measured best on few cores.
     let runtime = Builder::new_multi_thread()
@@ -46,7 +48,10 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         .context("can't start the runtime")?;
     let outcome = runtime.block_on(daemon::run(options));
     runtime.shutdown_background();
-    outcome
+    match (outcome, file) {
+        (Err(Failure::Usage(error)), Some(file)) => Err(Failure::Usage(explained(error, &file))),
+        (outcome, _) => outcome,
+    }
 }
 
 fn options(args: Args) -> Result<Options, Failure> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value};
-use trousseau_core::section::{BuildError, Environment, Fault, Fill, Flag, Host, Section, Warning};
+use trousseau_core::section::{BuildError, Environment, Fault, Fill, Flag, Hint, Host, Section, Warning};
 use trousseau_core::{Provider, ProviderKind, SecretText};
 
 /// A kind of KMS that this build has.
@@ -106,6 +106,11 @@ impl ProviderSection {
         without_nulls(self.fields.show())
     }
 
+    /// What the KMS can tell a person whose section is refused.
+    pub(super) fn hint(&self, host: &Host) -> Option<Hint> {
+        self.fields.hint(host)
+    }
+
     /// Makes the provider.
     ///
     /// # Errors
@@ -124,6 +129,7 @@ trait Erased: Debug + Send + Sync {
     fn warnings(&self) -> Vec<Warning>;
     fn with_credential(&self, credential: SecretText) -> Arc<dyn Erased>;
     fn show(&self) -> Value;
+    fn hint(&self, host: &Host) -> Option<Hint>;
     fn build(&self, host: &Host) -> Result<Arc<dyn Provider>, BuildError>;
 }
 
@@ -155,6 +161,10 @@ impl<S: Section> Erased for S {
     fn show(&self) -> Value {
         // Texts, numbers and lists, which JSON can always write.
         serde_json::to_value(self).unwrap_or_default()
+    }
+
+    fn hint(&self, host: &Host) -> Option<Hint> {
+        Section::hint(self, host)
     }
 
     fn build(&self, host: &Host) -> Result<Arc<dyn Provider>, BuildError> {

@@ -14,6 +14,7 @@ mod client;
 mod crossing;
 #[path = "../document/mod.rs"]
 mod document;
+mod from_a_local_key;
 mod manifests;
 mod nodes;
 mod observed;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use trousseau_cluster::wait;
 
-use crate::document::picture::{Step, picture};
+use crate::picture::{Step, picture};
 use crate::stage::{NEXT, Stage, VAULT_IMAGE, block, copy_kustomize, deploy};
 use crate::workload::Workload;
 

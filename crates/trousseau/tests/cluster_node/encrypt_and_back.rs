@@ -1,7 +1,7 @@
 //! The README's steps 3 to 5 and its way back, with the plugin in a pod.
 
 use crate::document::block;
-use crate::document::picture::{Step, picture};
+use crate::picture::{Step, picture};
 use crate::stage::Stage;
 
 const IDENTITY: &str = "      - identity: {}";

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::document::picture::{Step, picture};
+use crate::picture::{Step, picture};
 use crate::stage::{NEXT, Stage, VAULT_IMAGE, block, deploy};
 use crate::workload::Workload;
 

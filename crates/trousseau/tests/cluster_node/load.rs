@@ -3,14 +3,15 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use trousseau_cluster::{ApiServer, wait};
 
 use crate::stage::{Stage, get};
 
 static ROUND: AtomicU32 = AtomicU32::new(0);
 
-/// Does something under a steady load: one Secret after the other is created, and read back. None may fail. Answers how
-/// many were written, and for how long the plugin did not answer.
+/// Does something under a steady load: one object after the other is created, and read back. None may fail. Answers how
+/// many rounds were written, and for how long the plugin did not answer.
 pub(crate) fn while_writing(stage: &Stage, act: impl FnOnce()) -> (u32, Duration) {
     let stop = AtomicBool::new(false);
     let round = ROUND.fetch_add(1, Ordering::Relaxed);
@@ -49,11 +50,17 @@ fn write(api: &ApiServer, prefix: &str, stop: &AtomicBool) -> (u32, Vec<String>)
     (written, failures)
 }
 
-/// By KMS v2 this is a call to the plugin only where the API server has no seed, or another one than it had.
+/// A Secret by KMS v2, which is a call to the plugin only where the API server has no seed, or another one than it had;
+/// and a PodTemplate by KMS v1, which is one each time.
 fn write_and_read(api: &ApiServer, name: &str) -> anyhow::Result<()> {
     api.kubectl_text(&["create", "secret", "generic", name, "--from-literal=password=hunter2"])?;
     let read = api.kubectl_text(&["get", "secret", name, "-o", "jsonpath={.data.password}"])?;
     anyhow::ensure!(read == "aHVudGVyMg==", "it is {read:?}");
+    let containers = json!([{"name": "a", "image": "a"}]);
+    let template = json!({"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": name},
+        "template": {"spec": {"containers": containers}}});
+    let output = api.kubectl_stdin(&["create", "-f", "-"], &template.to_string())?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }
 

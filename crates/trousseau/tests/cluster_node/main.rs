@@ -22,5 +22,7 @@ mod document;
 mod encrypt_and_back;
 mod helm;
 mod load;
+#[path = "../document/picture.rs"]
+mod picture;
 mod stage;
 mod workload;

@@ -11,13 +11,15 @@
 
 #[path = "../document/mod.rs"]
 mod document;
+#[path = "../document/picture.rs"]
+mod picture;
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use std::{env, fs};
 
-use document::picture::{Step, picture};
+use picture::{Step, picture};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use trousseau_cluster::{ApiServer, ApiServerConfig, Etcd, Machine, free_port, wait};

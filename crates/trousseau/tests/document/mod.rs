@@ -1,7 +1,5 @@
 //! Commands and files out of the documents.
 
-pub(crate) mod picture;
-
 use std::fs;
 use std::path::Path;
 
