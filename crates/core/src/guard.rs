@@ -151,11 +151,12 @@ impl Guard {
         call: &Call,
         attempt: &(impl Fn(Call) -> Attempt<'a, T> + Send + Sync),
     ) -> Result<T, ProviderError> {
-        if call.remaining().is_zero() {
+        let began = Instant::now();
+        if began >= call.deadline {
             return Err(self.out_of_time());
         }
         if !call.probe
-            && let Err(wait) = self.breaker.admit(Instant::now())
+            && let Err(wait) = self.breaker.admit(began)
         {
             self.events.on(&Event::BoundHit(Bound::Breaker));
             let text = format!(
@@ -166,16 +167,15 @@ impl Guard {
             );
             return Err(ProviderError::new(ErrorKind::BreakerOpen, text));
         }
-        let began = Instant::now();
         let outcome =
             timeout_at(call.deadline, attempt(call.clone())).await.unwrap_or_else(|_| Err(self.out_of_time()));
-        let took = began.elapsed();
+        let ended = Instant::now();
+        let took = ended - began;
         call.add_wait(took);
         let kind = outcome.as_ref().err().map(ProviderError::kind);
         // A caller in a hurry says nothing about the KMS, neither good nor bad.
         let hurried = kind == Some(ErrorKind::Deadline) && took < FAIR;
-        if !hurried && let Some(open) = self.breaker.record(kind.is_some_and(ErrorKind::trips_breaker), Instant::now())
-        {
+        if !hurried && let Some(open) = self.breaker.record(kind.is_some_and(ErrorKind::trips_breaker), ended) {
             self.events.on(&Event::Breaker { key: &self.key, open });
         }
         self.events.on(&Event::KmsCall {

@@ -4,7 +4,7 @@
 //! bytes of salt and a key of its own, HKDF-Expand(PRK, `wrap` 0x00, salt, AAD; 32), so that random nonces never get
 //! near their bound; then AES-256-GCM with the same AAD. wrap = salt (32), nonce (12), ciphertext, tag (16).
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk};
 use aws_lc_rs::{hmac, rand};
 use trousseau_core::Secret;
@@ -59,12 +59,14 @@ impl Material {
     pub(crate) fn wrap(&self, plaintext: &[u8], aad: &[u8]) -> Result<Vec<u8>, LocalError> {
         let mut out = Vec::with_capacity(HEAD + plaintext.len() + TAG);
         out.resize(HEAD, 0);
-        rand::fill(&mut out[..SALT]).map_err(|_| LocalError::Crypto("make a salt"))?;
-        let key = self.subkey(&out[..SALT], aad).ok_or(LocalError::Crypto("derive a key"))?;
+        // Salt and nonce at once: asking the generator costs more than what it gives.
+        rand::fill(&mut out).map_err(|_| LocalError::Crypto("make a salt and a nonce"))?;
+        let (salt, nonce) = out.split_at(SALT);
+        let key = self.subkey(salt, aad).ok_or(LocalError::Crypto("derive a key"))?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| LocalError::Crypto("make a nonce"))?;
         out.extend_from_slice(plaintext);
-        match key.seal_in_place_separate_tag(Aad::from(aad), &mut out[HEAD..]) {
-            Ok((nonce, tag)) => {
-                out[SALT..HEAD].copy_from_slice(nonce.as_ref());
+        match key.seal_in_place_separate_tag(nonce, Aad::from(aad), &mut out[HEAD..]) {
+            Ok(tag) => {
                 out.extend_from_slice(tag.as_ref());
                 Ok(out)
             }
@@ -90,10 +92,10 @@ impl Material {
         Ok(Secret::new(std::mem::take(&mut *body)))
     }
 
-    fn subkey(&self, salt: &[u8], aad: &[u8]) -> Option<RandomizedNonceKey> {
+    fn subkey(&self, salt: &[u8], aad: &[u8]) -> Option<LessSafeKey> {
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         self.prk.expand(&[b"wrap\0", salt, aad], Length(KEY_BYTES)).ok()?.fill(&mut *key).ok()?;
-        RandomizedNonceKey::new(&AES_256_GCM, &*key).ok()
+        UnboundKey::new(&AES_256_GCM, &*key).ok().map(LessSafeKey::new)
     }
 }
 
