@@ -3,11 +3,11 @@
 mod backoff;
 mod breaker;
 mod budget;
+mod places;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 pub use backoff::{jittered, pause};
 use breaker::Breaker;
 use budget::Budget;
+use places::{NoPlace, Places};
 
 use crate::error::{ErrorKind, ProviderError, Retry};
 use crate::events::{Bound, Event, Events, Operation};
@@ -29,7 +30,7 @@ use crate::version::KeyVersion;
 pub struct Limits {
     /// Calls to the KMS at once. Wraps take at most three quarters of them.
     pub in_flight: usize,
-    /// Calls that wait for a free place; the next one is refused.
+    /// Calls that wait for a free place, wraps and others counted apart; the next one is refused.
     pub queue: usize,
     /// Tries of one call, the first included.
     pub attempts: u32,
@@ -74,10 +75,10 @@ pub struct Guard {
     key: String,
     inner: Arc<dyn Provider>,
     limits: Limits,
-    places: Semaphore,
-    /// A wrap takes one of these too. There are fewer, so that no wraps, however many or slow, hold up what reads.
-    wraps: Semaphore,
-    waiting: AtomicUsize,
+    places: Places,
+    /// A wrap takes one of these first. There are fewer, and who waits here waits apart, so that no wraps, however many or
+    /// slow, hold up what reads.
+    wraps: Places,
     breaker: Breaker,
     budget: Budget,
     events: Arc<dyn Events>,
@@ -98,9 +99,8 @@ impl Guard {
             key: key.into(),
             inner,
             limits,
-            places: Semaphore::new(in_flight),
-            wraps: Semaphore::new(in_flight - in_flight / FOR_READING),
-            waiting: AtomicUsize::new(0),
+            places: Places::new(in_flight),
+            wraps: Places::new(in_flight - in_flight / FOR_READING),
             breaker: Breaker::new(limits.breaker_failures, limits.breaker_open),
             budget: Budget::default(),
             events,
@@ -208,43 +208,22 @@ impl Guard {
     }
 
     /// A place among the calls in flight, for which a bounded number may wait.
-    async fn place<'a>(&self, places: &'a Semaphore, call: &Call) -> Result<SemaphorePermit<'a>, ProviderError> {
-        if let Ok(place) = places.try_acquire() {
-            return Ok(place);
-        }
-        let waiting = Waiting::enter(&self.waiting);
-        if waiting.count > self.limits.queue {
-            self.events.on(&Event::BoundHit(Bound::Queue));
-            let text = format!("key `{}`: {} calls wait for the KMS already", self.key, self.limits.queue);
-            return Err(ProviderError::new(ErrorKind::QueueFull, text));
-        }
-        match timeout_at(call.deadline, places.acquire()).await {
-            Ok(Ok(place)) => Ok(place),
-            // The semaphore is never closed, so this is the deadline.
-            Ok(Err(_)) | Err(_) => {
-                self.events.on(&Event::BoundHit(Bound::Deadline));
-                let text = format!("key `{}`: no free place to the KMS within the caller's time", self.key);
-                Err(ProviderError::new(ErrorKind::Deadline, text))
+    async fn place<'a>(&self, places: &'a Places, call: &Call) -> Result<SemaphorePermit<'a>, ProviderError> {
+        let refused = match places.take(self.limits.queue, call.deadline).await {
+            Ok(place) => return Ok(place),
+            Err(refused) => refused,
+        };
+        let (bound, kind, text) = match refused {
+            NoPlace::QueueFull => {
+                (Bound::Queue, ErrorKind::QueueFull, format!("{} calls wait for the KMS already", self.limits.queue))
             }
-        }
-    }
-}
-
-/// Counts a waiting call for as long as it waits, also when it is cancelled.
-struct Waiting<'a> {
-    counter: &'a AtomicUsize,
-    count: usize,
-}
-
-impl<'a> Waiting<'a> {
-    fn enter(counter: &'a AtomicUsize) -> Self {
-        Self { counter, count: counter.fetch_add(1, Ordering::Relaxed) + 1 }
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.counter.fetch_sub(1, Ordering::Relaxed);
+            NoPlace::Deadline => {
+                let text = "no free place to the KMS within the caller's time".to_owned();
+                (Bound::Deadline, ErrorKind::Deadline, text)
+            }
+        };
+        self.events.on(&Event::BoundHit(bound));
+        Err(ProviderError::new(kind, format!("key `{}`: {text}", self.key)))
     }
 }
 

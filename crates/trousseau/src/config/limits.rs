@@ -49,7 +49,7 @@ pub struct Probe {
 pub struct Limits {
     /// Calls to the KMS at once, per key. Default 64, of which Encrypts take 48 at most (three quarters of any).
     pub in_flight: usize,
-    /// Calls that wait for a free place, per key. Default 256.
+    /// Calls that wait for a free place, per key; Encrypts and others counted apart. Default 256.
     pub queue: usize,
     /// Connections to the socket. Default 64.
     pub connections: usize,

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use tempfile::TempDir;
 
+use crate::picture::{Step, picture};
 use crate::process::{local, run};
 
 #[test]
@@ -17,6 +18,11 @@ fn demo_runs_to_its_end() {
         assert!(text.contains(part), "`{part}` is not in:\n{text}");
     }
     assert!(!text.contains('\u{1b}'), "no colour into a pipe");
+    let from = text.find("==> A Secret as it would lie in etcd").unwrap();
+    picture(
+        "demo",
+        &[Step { command: "cargo run --release -- demo".into(), printed: format!("...\n{}", &text[from..]) }],
+    );
 }
 
 #[test]

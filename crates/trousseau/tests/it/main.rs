@@ -12,6 +12,8 @@ mod bench;
 mod canary;
 mod commands;
 mod lying_vault;
+#[path = "../document/picture.rs"]
+mod picture;
 mod process;
 mod service_manager;
 mod serving;

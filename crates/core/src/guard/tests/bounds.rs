@@ -107,6 +107,24 @@ async fn wraps_that_hang_leave_places_to_what_reads() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_queue_full_of_wraps_refuses_nothing_that_reads() {
+    let node = Guarded::new(Limits { in_flight: 4, queue: 8, ..Limits::default() });
+    let made = node.guard.wrap(&1.into(), &vec![7; 32].into(), None, &seconds(3)).await.unwrap();
+    node.kms.script(Operation::Wrap, vec![Fault::Hang; 11]);
+    node.kms.script(Operation::Unwrap, [Fault::Hang]);
+    let _hanging: Vec<_> = (0..11).map(|_| waiter(&node, 10)).collect();
+    yield_now().await;
+    let read = async |time| node.guard.unwrap(&1.into(), &made.bytes, None, &seconds(time)).await;
+    let (first, second) = tokio::join!(read(2), async {
+        yield_now().await;
+        read(3).await
+    });
+    assert_eq!(first.unwrap_err().kind(), ErrorKind::Deadline, "it hangs in the last place");
+    assert!(second.is_ok(), "it waits for that place: {second:?}");
+    assert_eq!(node.kind().await, Some(ErrorKind::QueueFull), "the next wrap is one too many");
+}
+
+#[tokio::test(start_paused = true)]
 async fn i7_the_guard_describes_without_a_call() {
     let node = Guarded::new(Limits::default());
     assert_eq!(node.guard.describe().kind, crate::fake::FAKE);
