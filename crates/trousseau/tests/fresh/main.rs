@@ -1,7 +1,6 @@
 //! What lies in the repository and is made from the program's types is what they say now.
 //!
 //! Regenerate with `TROUSSEAU_REGENERATE=1 cargo test -p trousseau --features full --test fresh`.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where something is not as it must be")]
 
 mod chart_values;
 
