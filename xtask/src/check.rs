@@ -19,12 +19,15 @@ pub(crate) fn run() -> Result<ExitCode> {
     documentation.arg(FULL);
     let mut lints = cargo("clippy --workspace --all-targets --locked --keep-going --quiet");
     lints.args([TESTED, "--", "-D", "warnings"]);
+    // As `cargo xtask test` builds it, so that nothing is built twice; and the chart's schema has every kind of KMS.
+    let mut generated = cargo("test --quiet --workspace --test fresh");
+    generated.arg(TESTED);
     let steps: [(&str, Result<Command>); 5] = [
         ("format", Ok(cargo("fmt --all --check"))),
         ("lints", Ok(lints)),
         ("dependencies", cargo_deny()),
         ("documentation", Ok(documentation)),
-        ("generated files", Ok(cargo("test --quiet --workspace --test fresh"))),
+        ("generated files", Ok(generated)),
     ];
     let mut lines = Vec::new();
     let mut all_passed = true;

@@ -44,16 +44,21 @@ fn run_all(fast: bool, tally: &mut Tally) -> Result<()> {
         let mut variables = servers::variables()?;
         // They need what few machines have; named in the summary, where that is lacking.
         let localemu = servers::emulators()?.contains(&Emulator::LocalEmu);
-        let (node, machine) = (servers::node(), servers::machine());
+        let (mut node, mut machine) = (servers::node(), servers::machine());
+        if node || machine {
+            match dist::make() {
+                Ok(made) => variables.extend([("TROUSSEAU_IMAGE", made.image), ("TROUSSEAU_TARBALL", made.tarball)]),
+                Err(error) => {
+                    tally.fail(&format!("image and tarball: {error:#}"));
+                    (node, machine) = (false, false);
+                }
+            }
+        }
         let runnable = |target: &String| {
             (localemu || target != LOCALEMU) && (node || target != NODE) && (machine || target != SYSTEMD)
         };
         let (cluster, left_out) = cluster.into_iter().partition(runnable);
         tally.left_out = left_out;
-        if node || machine {
-            let made = dist::make()?;
-            variables.extend([("TROUSSEAU_IMAGE", made.image), ("TROUSSEAU_TARBALL", made.tarball)]);
-        }
         let mut command = cargo("test --workspace --no-fail-fast");
         tally.run(command.arg(TESTED).args(select(&cluster)).args(["--", CLUSTER_THREADS]).envs(variables))?;
     }

@@ -1,15 +1,9 @@
 //! The ARN of the key behind an alias or a bare id, for whoever has to write it into a configuration.
 
-use std::time::Duration;
-
-use tokio::time::timeout;
 use trousseau_core::section::{Environment, Hint};
 
-use crate::arn::KeyArn;
+use crate::arn::{KeyArn, is_bare_id};
 use crate::config::Config;
-
-/// How long AWS may take for it.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Config {
     /// Asks AWS which key a refused name means; `None` where the name is a key's ARN already, or says no region and the
@@ -20,7 +14,7 @@ impl Config {
         let arn = stand_in(&name, environment)?;
         let provider = Self { key: arn, ..self.clone() }.provider(environment).ok()?;
         Some(Box::pin(async move {
-            let arn = timeout(PATIENCE, provider.arn_of(&name)).await.ok()??;
+            let arn = provider.arn_of(&name).await?;
             let name = name.escape_debug();
             Some(format!("AWS KMS says that `{name}` is {arn} now: write that, if it is the key that is meant"))
         }))
@@ -33,8 +27,11 @@ fn stand_in(name: &str, environment: &Environment) -> Option<String> {
         format!("arn:{partition}:kms:{region}:{account}:key/00000000-0000-0000-0000-000000000000")
     };
     match name.split(':').collect::<Vec<_>>()[..] {
-        ["arn", partition, "kms", region, account, _] => Some(of(partition, region, account)),
-        [_] => {
+        ["arn", partition, "kms", region, account, resource] if resource.starts_with("alias/") => {
+            Some(of(partition, region, account))
+        }
+        // Nothing else is asked for: it may be anything, a pasted secret too.
+        [name] if name.starts_with("alias/") || is_bare_id(name) => {
             let region = environment.get("AWS_REGION").or_else(|| environment.get("AWS_DEFAULT_REGION"))?;
             Some(of("aws", region.expose(), "000000000000"))
         }
@@ -57,6 +54,8 @@ mod tests {
         assert_eq!(stand_in(alias, &some), arn("us-east-2", "111122223333"));
         assert_eq!(stand_in("alias/k8s", &some), arn("eu-west-1", "000000000000"));
         assert_eq!(stand_in("alias/k8s", &none), None);
-        assert_eq!(stand_in("a:b", &some), None);
+        for other in ["a:b", "hvs.CAESI", "arn:aws:kms:us-east-2:111122223333:key/alias/k8s"] {
+            assert_eq!(stand_in(other, &some), None, "i9: {other} is sent nowhere");
+        }
     }
 }

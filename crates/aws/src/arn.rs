@@ -71,8 +71,13 @@ pub(crate) fn is_region(text: &str) -> bool {
     (1..=32).contains(&text.len()) && text.bytes().all(lower) && text.contains('-')
 }
 
+/// A key's id without the rest of its ARN.
+pub(crate) fn is_bare_id(text: &str) -> bool {
+    let uuid = text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    uuid || text.starts_with("mrk-")
+}
+
 fn other(text: &str) -> NoKeyArn {
-    let id = text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
     let ask = |key: &str| {
         format!(
             "write the key's ARN, which this tells: `aws kms describe-key --key-id {} --query KeyMetadata.Arn`",
@@ -83,7 +88,7 @@ fn other(text: &str) -> NoKeyArn {
         let what = "is an alias, which can be pointed at another key, and then nothing could be decrypted";
         return NoKeyArn { what, remedy: ask(text) };
     }
-    if id || text.starts_with("mrk-") {
+    if is_bare_id(text) {
         return NoKeyArn { what: "is a bare key id, which says neither account nor region", remedy: ask(text) };
     }
     let remedy = "write `arn:aws:kms:REGION:ACCOUNT:key/ID`".to_owned();

@@ -52,7 +52,8 @@ impl Machine {
             folder(&dir.join(name))?;
         }
         fs::write(dir.join("boot.sh"), BOOT).context("write boot.sh")?;
-        Ok(Self { init: boot(&dir)?, dir })
+        let init = boot(&dir).inspect_err(|_| remove_all_groups(&dir))?;
+        Ok(Self { init, dir })
     }
 
     /// Its /run/trousseau.
@@ -100,11 +101,15 @@ impl Drop for Machine {
     fn drop(&mut self) {
         // Should it fail, the process's own end ends the namespaces.
         let _ = self.power_off();
-        let name = groups(&self.dir);
-        let folders = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|entry| entry.path());
-        for hierarchy in folders.chain([PathBuf::from("/sys/fs/cgroup")]) {
-            remove_groups(&hierarchy.join(&name));
-        }
+        remove_all_groups(&self.dir);
+    }
+}
+
+fn remove_all_groups(dir: &Path) {
+    let name = groups(dir);
+    let folders = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|entry| entry.path());
+    for hierarchy in folders.chain([PathBuf::from("/sys/fs/cgroup")]) {
+        remove_groups(&hierarchy.join(&name));
     }
 }
 

@@ -90,9 +90,14 @@ impl Keyring {
     /// Waits, while nothing is known of the writing key yet, until its first probe has ended or the deadline has come.
     /// Who calls in the first moments of a process then gets an answer where there would be a refusal.
     pub async fn first_probe(&self, deadline: Instant) {
-        if self.writer.knows_nothing() {
+        if !self.is_probed() {
             self.writer.first_round(deadline).await;
         }
+    }
+
+    /// True once something is known of the writing key, good or bad.
+    pub fn is_probed(&self) -> bool {
+        !self.writer.knows_nothing()
     }
 
     /// Wraps a seed under the announced version.

@@ -108,7 +108,7 @@ pub trait Section: DeserializeOwned + Serialize + JsonSchema + Clone + fmt::Debu
     }
 
     /// What the KMS can tell a person whose section is refused, such as the key that an alias points to. The one thing
-    /// here that asks the KMS, for a few seconds at most; nothing that runs waits for it.
+    /// here that asks the KMS; the caller bounds its time, and nothing that runs waits for it.
     fn hint(&self, host: &Host) -> Option<Hint> {
         let _ = host;
         None

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use tokio::sync::Notify;
+use tokio::time::Instant;
 use trousseau_core::{Call, ErrorKind, Health, Keyring, ProviderError};
 
 /// What v2's `Status.version` says. Right for every Kubernetes release from 1.27 on is `v2beta1`; an API server refuses
@@ -28,22 +30,26 @@ impl StatusVersion {
 
 /// The keyring that calls are answered with.
 #[derive(Default)]
-pub struct Current(ArcSwapOption<Keyring>);
+pub struct Current {
+    keyring: ArcSwapOption<Keyring>,
+    replaced: Notify,
+}
 
 impl Current {
     /// Swaps the keyring; calls in flight end with the old one.
     pub fn replace(&self, keyring: Arc<Keyring>) {
-        self.0.store(Some(keyring));
+        self.keyring.store(Some(keyring));
+        self.replaced.notify_waiters();
     }
 
     /// The keyring, if there is one yet.
     pub fn get(&self) -> Option<Arc<Keyring>> {
-        self.0.load_full()
+        self.keyring.load_full()
     }
 
     /// The writing key's health, if there is a keyring yet.
     pub fn health(&self) -> Option<Health> {
-        self.0.load().as_ref().map(|keyring| keyring.health())
+        self.keyring.load().as_ref().map(|keyring| keyring.health())
     }
 
     /// The keyring for a call that needs the writing key: once the first probe has told something, within the call's
@@ -53,8 +59,26 @@ impl Current {
     /// As [`keyring`](Self::keyring).
     pub(crate) async fn probed(&self, call: &Call) -> Result<Arc<Keyring>, ProviderError> {
         let keyring = self.keyring()?;
-        keyring.first_probe(call.deadline).await;
-        Ok(keyring)
+        if keyring.is_probed() {
+            return Ok(keyring);
+        }
+        let began = Instant::now();
+        let outcome = self.wait(call.deadline).await;
+        call.add_wait(began.elapsed());
+        outcome
+    }
+
+    /// Waits for the first probe; of the next keyring, if a reload replaces this one meanwhile.
+    async fn wait(&self, deadline: Instant) -> Result<Arc<Keyring>, ProviderError> {
+        loop {
+            // Before the look at the keyring, so that no replacement is missed.
+            let replaced = self.replaced.notified();
+            let keyring = self.keyring()?;
+            tokio::select! {
+                () = keyring.first_probe(deadline) => return Ok(keyring),
+                () = replaced => {}
+            }
+        }
     }
 
     /// The keyring for a call.

@@ -23,7 +23,7 @@ use crate::v1::V1;
 use crate::v2::V2;
 
 /// How the server serves.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrpcConfig {
     /// What Status says of itself.
     pub status_version: StatusVersion,

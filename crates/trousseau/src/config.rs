@@ -180,7 +180,7 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, ConfigErro
     Ok(loaded)
 }
 
-/// What the KMS of each key in a refused file can tell whoever has to correct it. Asks them, for a few seconds at most.
+/// What the KMS of each key in a refused file can tell whoever has to correct it. Asks them; the caller bounds its time.
 pub async fn hints(path: &Path, host: &Host) -> Vec<String> {
     let origin = path.display().to_string();
     let Ok((bytes, _)) = read(path, &origin) else {

@@ -20,7 +20,8 @@ use trousseau_core::Clock;
 use trousseau_core::section::Host;
 use trousseau_observe::Metrics;
 use trousseau_observe::log::Log;
-use trousseau_server::{Current, grpc};
+use trousseau_server::Current;
+use trousseau_server::grpc::{self, GrpcConfig};
 
 use crate::cli::Failure;
 use crate::config::process_environment;
@@ -98,6 +99,7 @@ struct Daemon {
 struct Serving {
     file: trousseau_server::socket::OwnedFile,
     socket: Socket,
+    config: GrpcConfig,
     /// Bound before there was a configuration, by what the flags said.
     early: bool,
     stop: CancellationToken,
@@ -180,9 +182,11 @@ impl Daemon {
         }
         if let Some(serving) = &self.serving
             && !serving.early
-            && serving.socket != loaded.config.socket
+            && (serving.socket != loaded.config.socket
+                || serving.config != socket::grpc_config(Some(&loaded.config), &loaded.config.socket))
         {
-            warn!("the socket's settings changed; they count after a restart");
+            let text = "`socket`, `statusVersion`, or the `limits` of connections, requests or the drain changed";
+            warn!("{text}; that counts after a restart");
         }
         self.digest = Some(loaded.digest);
         self.config = Some(loaded.config.clone());
@@ -216,9 +220,10 @@ impl Daemon {
         };
         let config = socket::grpc_config(self.config.as_ref(), &socket);
         let (current, metrics, stop) = (Arc::clone(&self.current), Arc::clone(&self.metrics), self.stop.child_token());
-        let task = tokio::spawn(grpc::serve(published.listener, config, current, metrics, stop.clone()));
+        let task = tokio::spawn(grpc::serve(published.listener, config.clone(), current, metrics, stop.clone()));
         info!(path = %published.file.path().display(), take_over = self.options.take_over, "listening");
-        self.serving = Some(Serving { file: published.file, socket, early: self.config.is_none(), stop, task });
+        let early_now = self.config.is_none();
+        self.serving = Some(Serving { file: published.file, socket, config, early: early_now, stop, task });
         if let Some(early) = early {
             early.stop.cancel();
         }

@@ -1,9 +1,11 @@
 //! `trousseau config`: what a file says, before or while it counts.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use tokio::runtime::Builder;
+use tokio::time::timeout;
 use trousseau_core::section::Host;
 
 use super::Failure;
@@ -55,11 +57,18 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
+/// How long a refused file's KMS may take to help.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// An error of a configuration file with what its KMS can tell about it.
 pub(super) fn explained(error: anyhow::Error, file: &Path) -> anyhow::Error {
     let host = Host { environment: process_environment(), credentials: None };
-    let runtime = Builder::new_current_thread().enable_all().build();
-    let hints = runtime.map(|runtime| runtime.block_on(hints(file, &host))).unwrap_or_default();
+    let Ok(runtime) = Builder::new_current_thread().enable_all().build() else {
+        return error;
+    };
+    let hints = runtime.block_on(async { timeout(PATIENCE, hints(file, &host)).await.unwrap_or_default() });
+    // Not waited for: a name server that doesn't answer holds a thread for longer.
+    runtime.shutdown_background();
     if hints.is_empty() { error } else { anyhow!("{error:#}\n{}", hints.join("\n")) }
 }
 

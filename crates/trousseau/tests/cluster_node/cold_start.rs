@@ -16,6 +16,8 @@ fn a_static_pod_starts_without_an_api_server_and_everything_comes_up_by_itself()
     stage.node.static_pod("trousseau", &manifest).unwrap();
     stage.wait("the static pod to be ready", || stage.page("/readyz").0 == 200);
     stage.encrypt(&block("daemonset.md", "encryption").replace("[secrets]", "[secrets, configmaps]"));
+    assert!(stage.shell(&block("static-pod.md", "check")).contains("[+]kms-provider"));
+    stage.assert_encrypted("/registry/secrets/default/trousseau-check");
     stage.create_secret("first").unwrap();
     stage.api.kubectl_text(&["create", "configmap", "settings", "--from-literal=password=hunter2"]).unwrap();
     for path in ["/registry/secrets/default/first", "/registry/configmaps/default/settings"] {

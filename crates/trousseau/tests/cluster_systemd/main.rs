@@ -22,7 +22,7 @@ use std::{env, fs};
 use picture::{Step, picture};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use trousseau_cluster::{ApiServer, ApiServerConfig, Etcd, Machine, free_port, wait};
+use trousseau_cluster::{ApiServer, ApiServerConfig, Etcd, Machine, Server, free_port, wait};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -68,6 +68,20 @@ impl Stage {
         Self { api, etcd, machine, _dir: dir }
     }
 
+    /// What the document checks, with the answer of the API server.
+    fn check(&self) -> String {
+        let (kubectl, config) = (Server::Kubectl.path().unwrap(), self.api.kubeconfig());
+        let script = format!(
+            "kubectl() {{ '{}' --kubeconfig '{}' \"$@\"; }}\n{}",
+            kubectl.display(),
+            config.display(),
+            block("check")
+        );
+        let output = Command::new("bash").args(["-euo", "pipefail", "-c", &script]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// A property of the service, as systemd has it.
     fn service(&self, property: &str) -> String {
         let text = self.machine.shell(&format!("systemctl show trousseau.service --property {property} --value"));
@@ -100,6 +114,7 @@ impl Stage {
 fn the_units_serve_through_upgrades_under_load_a_reload_a_crash_a_hang_and_a_power_cut() {
     let mut stage = Stage::start();
     stage.assert_serves("first");
+    assert!(stage.check().contains("[+]kms-provider"));
     let shipped = "cd /usr/share
 ls man/man1/trousseau.1 bash-completion/completions/trousseau zsh/site-functions/_trousseau \\
   fish/vendor_completions.d/trousseau.fish doc/trousseau/LICENSE doc/trousseau/sbom.cdx.json \\
@@ -175,10 +190,18 @@ impl Load {
     }
 
     /// Ends it as Ctrl-C does; its report.
-    fn end(self) -> Value {
+    fn end(mut self) -> Value {
         rustix::process::kill_process(rustix::process::Pid::from_child(&self.0), rustix::process::Signal::INT).unwrap();
-        let output = self.0.wait_with_output().unwrap();
-        serde_json::from_slice(&output.stdout).unwrap()
+        // At most one report, far below what a pipe holds.
+        self.0.wait().unwrap();
+        serde_json::from_reader(self.0.stdout.take().unwrap()).unwrap()
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

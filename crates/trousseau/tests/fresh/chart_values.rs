@@ -16,6 +16,8 @@ type Object = Map<String, Value>;
 pub(crate) struct Values {
     /// Helm's values for all charts of a release; unused here.
     global: Option<Object>,
+    /// What a parent chart's condition may ask for; unused here.
+    enabled: Option<bool>,
     /// The plugin's image.
     image: Option<Image>,
     /// The plugin's configuration, the same on all nodes. Absent = /etc/trousseau/config.yaml of each node, or the file

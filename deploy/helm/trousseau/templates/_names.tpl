@@ -36,11 +36,15 @@ capabilities: {drop: [ALL]}
 
 {{/* The folder of the socket, and the port of the probes: of the configuration, where that is known here. */}}
 {{- define "trousseau.socketFolder" -}}
-{{ .Values.socketFolder | default (dir (((.Values.config).socket).path | default "/run/trousseau/kms.sock")) }}
+{{- $configured := dir (((.Values.config).socket).path | default "/run/trousseau/kms.sock") }}
+{{- $folder := .Values.socketFolder | default $configured }}
+{{- if and .Values.config (ne $folder $configured) }}{{ fail (printf "socketFolder is %s, but the socket of `config` lies in %s" $folder $configured) }}{{ end }}
+{{- $folder }}
 {{- end }}
 
 {{- define "trousseau.adminPort" -}}
 {{- $admin := (.Values.config).admin | default "127.0.0.1:8787" }}
 {{- if eq $admin "off" }}{{ fail "config.admin: kubelet's probes need it; write 127.0.0.1 and a port" }}{{ end }}
+{{- if not (regexMatch "^(127[.]0[.]0[.]1|0[.]0[.]0[.]0|\\[::\\]):[0-9]+$" $admin) }}{{ fail "config.admin: kubelet's probes ask 127.0.0.1; write 127.0.0.1 and a port" }}{{ end }}
 {{- .Values.adminPort | default (splitList ":" $admin | last) }}
 {{- end }}
