@@ -46,6 +46,9 @@ else
 fi
 mount -t tmpfs -o mode=0755 tmpfs "$root/run"
 mkdir "$root/run/trousseau"
+# Else the boot would clean up, in the layer, all that lies in ours.
+mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+mount -t tmpfs -o mode=1777 tmpfs "$root/var/tmp"
 mount --bind "$dir/run" "$root/run/trousseau"
 mount --bind "$dir/mnt" "$root/mnt"
 if [ ! -e "$dir/booted" ]; then
