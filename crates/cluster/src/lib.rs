@@ -20,6 +20,8 @@ mod http;
 mod kms_plugin;
 mod kubectl;
 mod machine;
+mod module;
+mod namespaces;
 mod node;
 mod port;
 mod process;

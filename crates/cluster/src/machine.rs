@@ -6,15 +6,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
 
 use crate::artifact::search_path;
+use crate::namespaces;
 use crate::process::{Process, folder};
-use crate::wait;
 
 const SYSTEMD: &str = "/lib/systemd/systemd";
 const BOOT: &str = include_str!("machine.sh");
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(120);
 
 /// A running systemd in namespaces of its own, with this system's files below a layer of its own: what is written in it
 /// stays in its folder. The network is the host's. It needs root, Debian's systemd, and a folder on a file system that
@@ -45,7 +44,7 @@ impl Machine {
         tried.err().map(|error| format!("a machine with systemd needs an overlay file system: {error:#}"))
     }
 
-    /// Boots it with everything it writes in `dir`, and waits until its units have started: 60 s at most.
+    /// Boots it with everything it writes in `dir`, and waits until its units have started: 120 s at most.
     pub fn start(dir: impl AsRef<Path>) -> Result<Self> {
         let dir = folder(dir.as_ref())?;
         for name in ["root", "upper", "work", "run", "mnt"] {
@@ -68,7 +67,8 @@ impl Machine {
 
     /// Runs a script in it, as root; its standard output. An exit code other than 0 is an error.
     pub fn shell(&self, script: &str) -> Result<String> {
-        let output = enter(&self.init, &["bash", "-euo", "pipefail", "-c", script])?.output().context("run nsenter")?;
+        let output =
+            enter(self.init.id(), &["bash", "-euo", "pipefail", "-c", script])?.output().context("run nsenter")?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         if !output.status.success() {
             let errors = String::from_utf8_lossy(&output.stderr);
@@ -79,15 +79,8 @@ impl Machine {
 
     /// Cuts the power: every process ends at once, and what lay in /run is gone.
     pub fn power_off(&mut self) -> Result<()> {
-        if self.init.exited()?.is_none() {
-            kill_process(first(&self.init)?, Signal::KILL).context("kill systemd")?;
-            wait::until(START, "the machine's end", || self.init.exited())?;
-        }
-        let run = self.run();
-        for entry in fs::read_dir(&run).with_context(|| format!("read {}", run.display()))?.flatten() {
-            fs::remove_file(entry.path()).with_context(|| format!("remove {}", entry.path().display()))?;
-        }
-        Ok(())
+        namespaces::end(&mut self.init)?;
+        namespaces::empty(&self.run())
     }
 
     /// Boots it again after [`Machine::power_off`].
@@ -133,35 +126,24 @@ fn boot(dir: &Path) -> Result<Process> {
     let mut command = Command::new("sh");
     command.arg(dir.join("boot.sh")).arg(dir).arg(groups(dir)).arg("outside");
     let mut init = Process::spawn("systemd", &mut command, &dir.join("systemd.log"))?;
-    wait::until(START, "the boot", || {
-        if let Some(status) = init.exited()? {
-            bail!("systemd ended ({status}): {}", init.log_tail());
-        }
+    let id = init.id();
+    init.wait_until_serving(START, || {
+        let state = enter(id, &["systemctl", "is-system-running"]).and_then(|mut command| Ok(command.output()?));
         // `degraded` too: which units matter, the caller knows.
-        let state = enter(&init, &["systemctl", "is-system-running"]).and_then(|mut command| Ok(command.output()?));
-        let state = state.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
-        Ok(["running", "degraded"].contains(&state.as_str()).then_some(()))
-    })
-    .with_context(|| format!("systemd said:\n{}", init.log_tail()))?;
+        state.is_ok_and(|output| matches!(output.stdout.trim_ascii(), b"running" | b"degraded"))
+    })?;
     Ok(init)
 }
 
-fn enter(init: &Process, words: &[&str]) -> Result<Command> {
-    let target = first(init)?.as_raw_nonzero().to_string();
+/// A command in the namespaces of the `unshare` with this process id.
+fn enter(unshare: u32, words: &[&str]) -> Result<Command> {
+    let target = namespaces::first(unshare)?.as_raw_nonzero().to_string();
     let mut command = Command::new("nsenter");
     command
         .args(["--target", &target, "--mount", "--pid", "--uts", "--ipc", "--cgroup", "--root", "--wd=/"])
         .args(words);
     command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     Ok(command)
-}
-
-/// systemd, as seen from here: the child of unshare.
-fn first(unshare: &Process) -> Result<Pid> {
-    let path = format!("/proc/{0}/task/{0}/children", unshare.id());
-    let children = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-    let id = children.split_whitespace().next().and_then(|id| id.parse().ok()).and_then(Pid::from_raw);
-    id.context("systemd is not there")
 }
 
 /// Mounts an overlay on this folder, in a namespace that ends with that.

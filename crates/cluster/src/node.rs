@@ -8,13 +8,12 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
 
 use crate::api_server::{ApiServer, Component};
 use crate::archive::{ImageFile, docker_archive};
 use crate::artifact::{Server, search_path};
 use crate::process::{Process, folder};
-use crate::{http, port, wait};
+use crate::{http, namespaces, port, wait};
 
 /// The name under which it joins the cluster.
 pub const NODE_NAME: &str = "node";
@@ -143,13 +142,7 @@ impl Node {
     /// Cuts the power: every process of the node ends at once, and what lay in /run is gone.
     pub fn power_off(&mut self) -> Result<()> {
         self.end()?;
-        let run = self.run();
-        for entry in fs::read_dir(&run).with_context(|| format!("read {}", run.display()))?.flatten() {
-            let path = entry.path();
-            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-            removed.with_context(|| format!("remove {}", path.display()))?;
-        }
-        Ok(())
+        namespaces::empty(&self.run())
     }
 
     /// Starts containerd and kubelet again after [`Node::power_off`].
@@ -172,20 +165,13 @@ impl Node {
     /// Ends every process of the node, and returns when all are gone.
     fn end(&mut self) -> Result<()> {
         self.stop_kubelet()?;
-        if self.containerd.exited()?.is_none()
-            && let Some(init) = namespaces_of(&self.containerd)?.parse().ok().and_then(Pid::from_raw)
-        {
-            // The first process of the namespace: the kernel ends the others before it lets go of this one.
-            kill_process(init, Signal::KILL).context("kill containerd")?;
-            wait::until(START, "the node's end", || self.containerd.exited())?;
-        }
-        Ok(())
+        namespaces::end(&mut self.containerd)
     }
 
     fn start_kubelet(&mut self) -> Result<()> {
         let config = self.dir.join("kubelet.json");
         fs::write(&config, files::kubelet(&self.dir, self.ports).to_string()).context("write kubelet.json")?;
-        let init = namespaces_of(&self.containerd)?;
+        let init = namespaces::first(self.containerd.id())?.as_raw_nonzero().to_string();
         let mut command = Command::new("nsenter");
         command
             .args(["--mount", "--pid", "--target", &init, "setpriv", "--pdeathsig", "KILL"])
@@ -226,13 +212,6 @@ fn ctr(dir: &Path, args: &[&str]) -> Result<Output> {
     let mut command = Command::new("ctr");
     command.arg("--address").arg(dir.join("containerd.sock")).args(["--namespace", "k8s.io"]).args(args);
     command.output().context("ctr cannot be run")
-}
-
-/// The process id, as seen from here, of the first process in the namespaces.
-fn namespaces_of(unshare: &Process) -> Result<String> {
-    let path = format!("/proc/{0}/task/{0}/children", unshare.id());
-    let children = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-    Ok(children.split_whitespace().next().context("containerd has ended")?.to_owned())
 }
 
 /// Removes the control groups of containers that are gone; `tasks` has a folder for each of them. What can't be removed
