@@ -15,6 +15,8 @@ mod crossing;
 #[path = "../document/mod.rs"]
 mod document;
 mod from_a_local_key;
+#[path = "../load/mod.rs"]
+mod load;
 mod manifests;
 mod nodes;
 mod observed;

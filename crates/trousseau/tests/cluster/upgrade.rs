@@ -1,13 +1,12 @@
 //! No gap at an upgrade: one process follows another on the live socket of a real API server.
 
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use serde_json::Value;
 use tempfile::TempDir;
 use trousseau_cluster::{ApiServer, ApiServerConfig, Etcd, wait};
 
+use crate::load::Load;
 use crate::plugin::Plugin;
 use crate::rig::{configuration, vault};
 
@@ -56,23 +55,7 @@ fn ten_upgrades_under_load_of_a_real_api_server_and_of_bench_fail_no_call() {
     let before = failed_calls(&api);
 
     let socket = plugin.socket().display().to_string();
-    let mut bench = Command::new(env!("CARGO_BIN_EXE_trousseau"));
-    bench.args([
-        "bench",
-        "--socket",
-        &socket,
-        "--call",
-        "encrypt",
-        "--duration",
-        "10m",
-        "--timeout",
-        "60s",
-        "--rate",
-        "50",
-        "--output",
-        "json",
-    ]);
-    let bench = bench.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let bench = Load::start(&socket, "encrypt");
 
     let (over, written) = (AtomicBool::new(false), AtomicU32::new(0));
     std::thread::scope(|scope| {
@@ -110,9 +93,7 @@ fn ten_upgrades_under_load_of_a_real_api_server_and_of_bench_fail_no_call() {
         upgrades.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     });
 
-    let pid = rustix::process::Pid::from_child(&bench);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    let report: Value = serde_json::from_slice(&bench.wait_with_output().unwrap().stdout).unwrap();
+    let report = bench.end();
     assert_eq!(report["errors"], serde_json::json!({}), "{report}\n{}", plugin.log());
     assert!(report["reconnects"].as_u64() >= Some(10) && report["calls"].as_u64() > Some(100), "{report}");
     assert_eq!(failed_calls(&api), before, "log:\n{}", plugin.log());

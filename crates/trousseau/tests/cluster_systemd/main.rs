@@ -11,16 +11,19 @@
 
 #[path = "../document/mod.rs"]
 mod document;
+#[path = "../load/mod.rs"]
+mod load;
 #[path = "../document/picture.rs"]
 mod picture;
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 use std::{env, fs};
 
+use load::Load;
 use picture::{Step, picture};
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 use trousseau_cluster::{ApiServer, ApiServerConfig, Etcd, Machine, Server, free_port, wait};
 
@@ -135,7 +138,8 @@ ls man/man1/trousseau.1 bash-completion/completions/trousseau zsh/site-functions
     let user = stage.machine.shell("stat -c %U /proc/$(systemctl show trousseau.service --property MainPID --value)");
     assert_eq!(user.unwrap().trim(), "trousseau");
 
-    let loads = ["encrypt", "decrypt", "status"].map(|call| Load::start(&stage, call));
+    let loads = ["encrypt", "decrypt", "status"]
+        .map(|call| Load::start(stage.machine.run().join("kms.sock").to_str().unwrap(), call));
     for _ in 0..5 {
         let before = stage.service("MainPID");
         stage.machine.shell(&format!("cd /mnt\n{}", block("upgrade"))).unwrap();
@@ -174,35 +178,6 @@ systemctl restart trousseau";
     stage.api.wait_ready(PATIENCE).unwrap();
     assert_eq!(stage.read_secret("first").unwrap(), "aHVudGVyMg==");
     stage.assert_serves("after-a-power-cut");
-}
-
-/// `trousseau bench` on the socket.
-struct Load(Child);
-
-impl Load {
-    fn start(stage: &Stage, call: &str) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_trousseau"));
-        command.args(["bench", "--call", call, "--concurrency", "8", "--connections", "2", "--socket"]);
-        command.arg(stage.machine.run().join("kms.sock"));
-        // A busy machine is no failure; a call that is lost still is.
-        command.args(["--duration", "5m", "--timeout", "60s", "--warmup", "0s", "--output", "json"]);
-        Self(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap())
-    }
-
-    /// Ends it as Ctrl-C does; its report.
-    fn end(mut self) -> Value {
-        rustix::process::kill_process(rustix::process::Pid::from_child(&self.0), rustix::process::Signal::INT).unwrap();
-        // At most one report, far below what a pipe holds.
-        self.0.wait().unwrap();
-        serde_json::from_reader(self.0.stdout.take().unwrap()).unwrap()
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 fn tarball() -> PathBuf {

@@ -11,6 +11,8 @@ mod bad_input;
 mod bench;
 mod canary;
 mod commands;
+#[path = "../load/mod.rs"]
+mod load;
 mod lying_vault;
 #[path = "../document/picture.rs"]
 mod picture;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::load::Load;
 use crate::process::{Client, Serve, free_port, get, local, pause, wait_for};
-use crate::upgrade::Load;
 
 /// Receives what a process says, as systemd does.
 struct Manager(UnixDatagram);

@@ -1,41 +1,9 @@
 //! One process follows another on a live socket: under load, and no call fails.
 
 use std::fs;
-use std::process::{Child, Stdio};
 
-use serde_json::Value;
-
-use crate::process::{Client, Serve, command, local, pause, wait_for};
-
-/// `trousseau bench` as it runs.
-pub(crate) struct Load(Child);
-
-impl Load {
-    pub(crate) fn start(socket: &str, call: &str) -> Self {
-        let args = ["bench", "--socket", socket, "--call", call, "--concurrency", "8", "--connections", "4"];
-        let mut command = command(&args);
-        // A busy machine is no failure; a call that is lost still is.
-        let bounds = ["--duration", "5m", "--timeout", "60s", "--warmup", "0s", "--output", "json"];
-        Self(command.args(bounds).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap())
-    }
-
-    /// Ends it as Ctrl-C does; its report.
-    pub(crate) fn end(mut self) -> Value {
-        let pid = rustix::process::Pid::from_child(&self.0);
-        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-        wait_for("the end of bench", 90, || self.0.try_wait().unwrap().is_some());
-        let mut text = String::new();
-        std::io::Read::read_to_string(self.0.stdout.as_mut().unwrap(), &mut text).unwrap();
-        serde_json::from_str(&text).unwrap()
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use crate::load::Load;
+use crate::process::{Client, Serve, local, pause, wait_for};
 
 #[test]
 fn ten_upgrades_by_take_over_under_load_fail_no_call() {
