@@ -97,7 +97,7 @@ impl Keyring {
 
     /// True once something is known of the writing key, good or bad.
     pub fn is_probed(&self) -> bool {
-        !self.writer.knows_nothing()
+        self.writer.is_probed()
     }
 
     /// Wraps a seed under the announced version.

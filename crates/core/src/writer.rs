@@ -205,10 +205,10 @@ impl Writer {
         }
     }
 
-    /// True until a first probe has found out something, good or bad.
-    pub(crate) fn knows_nothing(&self) -> bool {
+    /// True once a probe has found out something, good or bad.
+    pub(crate) fn is_probed(&self) -> bool {
         let now = self.announced.load();
-        now.snapshot.is_none() && now.failure.is_none() && now.stopped.is_none()
+        now.snapshot.is_some() || now.failure.is_some() || now.stopped.is_some()
     }
 
     /// Asks for a probe at once.

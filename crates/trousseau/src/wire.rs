@@ -233,7 +233,11 @@ impl Built {
             self.prober.run().await;
         });
         for key in self.keyring.keys().iter().skip(1) {
-            probes.spawn(run_reading(Arc::clone(key), self.times, Arc::clone(&self.events)));
+            let probe = run_reading(Arc::clone(key), self.times, Arc::clone(&self.events));
+            probes.spawn(async {
+                random::seeded().await;
+                probe.await;
+            });
         }
         Running { keyring: self.keyring, _probes: probes }
     }
