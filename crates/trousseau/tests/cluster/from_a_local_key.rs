@@ -62,23 +62,3 @@ fn secrets_under_aescbc_stay_readable_and_move_to_the_plugin() {
     api.restart().unwrap();
     assert_eq!(read(&api), "aHVudGVyMg==");
 }
-
-/// What these pages say of the server is what kube-apiserver takes, and the manifest is the static pod's, which a kubelet
-/// has run.
-#[test]
-fn the_pages_name_files_that_fit_each_other() {
-    for (page, file) in
-        [("rke2.md", "/etc/rancher/rke2/encryption.yaml"), ("k3s.md", "/etc/rancher/k3s/encryption.yaml")]
-    {
-        let server = block(&format!("docs/install/{page}"), "server");
-        assert!(
-            server.contains(&format!("- encryption-provider-config={file}\n")) || server.ends_with(file),
-            "{server}"
-        );
-    }
-    let command = |page: &str| {
-        let text = block(&format!("docs/install/{page}"), "manifest");
-        text.split_once(" > ").unwrap().0.to_owned()
-    };
-    assert_eq!(command("rke2.md"), command("static-pod.md"));
-}

@@ -1,9 +1,14 @@
 //! What lies in `deploy/` and needs no cluster to be looked at.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where something is not as it must be")]
 
+#[path = "../document/mod.rs"]
+mod document;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use document::block;
 
 /// `systemd-analyze security` counts from 0 (10.0: no protection at all) in tenths.
 const EXPOSURE_BELOW: &str = "--threshold=20";
@@ -70,4 +75,23 @@ fn what_a_pod_of_the_plugin_may_do_is_the_same_in_every_base() {
             assert!(text.contains(line), "{file} lacks {line}");
         }
     }
+}
+
+/// The manifest is the static pod's, which a kubelet has run.
+#[test]
+fn the_pages_of_rke2_and_k3s_name_files_that_fit_each_other() {
+    for (page, file) in
+        [("rke2.md", "/etc/rancher/rke2/encryption.yaml"), ("k3s.md", "/etc/rancher/k3s/encryption.yaml")]
+    {
+        let server = block(&format!("docs/install/{page}"), "server");
+        assert!(
+            server.contains(&format!("- encryption-provider-config={file}\n")) || server.ends_with(file),
+            "{server}"
+        );
+    }
+    let command = |page: &str| {
+        let text = block(&format!("docs/install/{page}"), "manifest");
+        text.split_once(" > ").unwrap().0.to_owned()
+    };
+    assert_eq!(command("rke2.md"), command("static-pod.md"));
 }

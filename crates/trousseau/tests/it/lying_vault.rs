@@ -120,7 +120,7 @@ impl Stage {
 fn calls_in_the_first_moments_of_a_process_wait_for_the_first_probe() {
     let ca = TestCa::new();
     let server = ScriptedServer::start(Front::tls(&ca.server(&["127.0.0.1"])), |request| {
-        honest(request).after(Duration::from_millis(if request.path.ends_with("/keys/k") { 1200 } else { 0 }))
+        honest(request).after(Duration::from_millis(if request.path.ends_with("/keys/k") { 500 } else { 0 }))
     });
     let dir = TempDir::with_prefix("trousseau-").unwrap();
     fs::write(dir.path().join("token"), TOKEN).unwrap();

@@ -129,6 +129,9 @@ fn the_log_level_follows_the_configuration() {
     assert!(!serve.log().contains("probe good"));
     fs::write(dir.path().join("config.yaml"), format!("log: {{level: debug}}\n{text}")).unwrap();
     wait_for("a debug line", 10, || serve.log().contains("probe good"));
+    assert!(!serve.log().contains("counts after a restart"), "the level counts at once");
+    fs::write(dir.path().join("config.yaml"), format!("limits: {{drain: 7s}}\n{text}")).unwrap();
+    wait_for("what does not", 10, || serve.log().contains("counts after a restart"));
 }
 
 #[test]
