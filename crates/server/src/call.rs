@@ -41,19 +41,19 @@ impl Default for CallBounds {
 const UNNAMED: Duration = Duration::from_secs(3);
 
 impl Shared {
-    /// Runs one call: frames it by the caller's deadline, measures it, and logs a failure with the request's uid, if
+    /// Runs one call of a request with this size in bytes: frames it by the caller's deadline, measures it, and logs a failure with the request's uid, if
     /// that is one as kube-apiserver makes them.
     pub(crate) async fn answer<M: Message, T, F: Future<Output = Result<T, ProviderError>>>(
         &self,
         api: Api,
         operation: &'static str,
         uid: &str,
+        size: usize,
         request: &Request<M>,
         work: impl FnOnce(Call) -> F,
     ) -> Result<Response<T>, Status> {
         let began = Instant::now();
         let call = Call::within(self.time_for(request));
-        let size = request.get_ref().encoded_len();
         let outcome = if size > self.bounds.request {
             self.metrics.on(&Event::BoundHit(Bound::Request));
             let text = format!("the request has {size} bytes, at most {} are taken", self.bounds.request);

@@ -1,5 +1,6 @@
 //! `v1beta1.KeyManagementService`: translation only. Its answers carry no key_id; the ciphertext describes itself.
 
+use prost::Message as _;
 use tonic::{Request, Response, Status, async_trait};
 use trousseau_core::{Api, DecryptRequest as Decryption, ErrorKind, ProviderError, Secret};
 use trousseau_kms_api::v1beta1::key_management_service_server::KeyManagementService;
@@ -23,10 +24,12 @@ impl KeyManagementService for V1 {
                 runtime_version: env!("CARGO_PKG_VERSION").to_owned(),
             })
         };
-        self.0.answer(Api::V1, "Version", "", &request, work).await
+        self.0.answer(Api::V1, "Version", "", request.get_ref().encoded_len(), &request, work).await
     }
 
     async fn encrypt(&self, mut request: Request<EncryptRequest>) -> Result<Response<EncryptResponse>, Status> {
+        // Before its plaintext is taken out.
+        let size = request.get_ref().encoded_len();
         let sent = check(&request.get_ref().version);
         let plaintext = Secret::new(std::mem::take(&mut request.get_mut().plain));
         let work = |call| async move {
@@ -34,7 +37,7 @@ impl KeyManagementService for V1 {
             let encrypted = self.0.current.probed(&call).await?.encrypt(Api::V1, &plaintext, &call).await?;
             Ok(EncryptResponse { cipher: encrypted.ciphertext })
         };
-        self.0.answer(Api::V1, "Encrypt", "", &request, work).await
+        self.0.answer(Api::V1, "Encrypt", "", size, &request, work).await
     }
 
     async fn decrypt(&self, request: Request<DecryptRequest>) -> Result<Response<DecryptResponse>, Status> {
@@ -45,7 +48,7 @@ impl KeyManagementService for V1 {
             let plaintext = self.0.current.keyring()?.decrypt(wanted, &call).await?;
             Ok(DecryptResponse { plain: plaintext.into_exposed() })
         };
-        self.0.answer(Api::V1, "Decrypt", "", &request, work).await
+        self.0.answer(Api::V1, "Decrypt", "", request.get_ref().encoded_len(), &request, work).await
     }
 }
 
