@@ -154,6 +154,9 @@ impl AnyProvider {
             self.tell(index, back, "its probe");
         }
         let writing = state.set.writing();
+        if let Some(index) = writing.iter().find(|index| views[**index].stopped.is_some()) {
+            return Err(self.stopped(*index, &views[*index]));
+        }
         if writing.len() < self.rule.write_quorum || writing.iter().any(|index| views[*index].version.is_none()) {
             drop(state);
             return Err(self.short_of_quorum(&views));
@@ -190,6 +193,15 @@ impl AnyProvider {
             self.members.len()
         );
         ProviderError::new(kind, text)
+    }
+
+    /// A member whose key is gone, disabled or replaced, and without which there are too few: what it would wrap now is
+    /// not what key_id says.
+    fn stopped(&self, index: usize, view: &View) -> ProviderError {
+        let who = self.members.get(index).map_or("", |member| member.key.name());
+        let (name, least, why) = (&self.name, self.rule.write_quorum, view.reason());
+        let text = format!("key `{name}`: member `{who}` can't write any more, and {least} members must: {why}");
+        ProviderError::new(ErrorKind::Stopped, text)
     }
 
     /// Two members that no peer could tell apart protect nothing, or can't be told from two that do.

@@ -273,6 +273,10 @@ impl Provider for Guard {
         self.inner.wrap_size()
     }
 
+    fn marks(&self) -> Vec<(KeyVersion, String)> {
+        self.inner.marks()
+    }
+
     fn report(&self) -> Vec<(bool, String)> {
         self.inner.report()
     }

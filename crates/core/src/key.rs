@@ -101,6 +101,15 @@ impl Key {
 
     /// Two keys that are the same key for peers: equal key_ids, equal ciphertexts.
     pub fn same_identity(&self, other: &Self) -> bool {
+        self.same_description(other) && same_material(&self.provider.marks(), &other.provider.marks())
+    }
+
+    /// Two keys that are configured as the same one, whatever material may stand there now.
+    pub fn same_place(&self, other: &Self) -> bool {
+        self.same_description(other) && (!self.describe().identity.is_empty() || self.name() == other.name())
+    }
+
+    fn same_description(&self, other: &Self) -> bool {
         self.describe() == other.describe() && self.config.clusters.first() == other.config.clusters.first()
     }
 
@@ -268,6 +277,12 @@ impl Key {
         let text = format!("key `{}`: asked for version {asked}, the KMS used version {used}", self.name());
         ProviderError::new(ErrorKind::WrongVersion, text)
     }
+}
+
+/// See [`Provider::marks`].
+fn same_material(ours: &[(KeyVersion, String)], theirs: &[(KeyVersion, String)]) -> bool {
+    let other = |(version, mark): &(KeyVersion, String)| theirs.iter().any(|(v, m)| v == version && m != mark);
+    ours.is_empty() && theirs.is_empty() || ours.iter().any(|mark| theirs.contains(mark)) && !ours.iter().any(other)
 }
 
 /// A fresh wrap that the KMS refuses to open is a bad answer of the KMS, not a bad request of the caller.

@@ -136,6 +136,7 @@ impl Keyring {
     }
 
     async fn encrypt_once(&self, plaintext: &Secret, call: &Call) -> Result<Encrypted, ProviderError> {
+        self.writer.proven_here(call.deadline).await?;
         let snapshot = self.writer.snapshot()?;
         let key = self.writing();
         let ciphertext = key.seal(&snapshot.version, plaintext, call).await?;

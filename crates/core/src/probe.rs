@@ -8,7 +8,7 @@ mod round;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::clock::Clock;
 use crate::error::ProviderError;
@@ -85,13 +85,18 @@ impl Prober {
     /// Probes for ever: at the interval after a good round, sooner after a bad one, at once when woken. Drop the
     /// future to end it.
     pub async fn run(mut self) {
+        let mut due: Option<Instant> = None;
         loop {
             let good = self.round().await.is_ok();
+            let next = Instant::now() + self.times.pause(good);
+            // Who wakes the probe does not put off its next observation: it might be woken for ever.
+            let at = due.map_or(next, |due| due.min(next));
             // Tampered records wake the probe too; the gap keeps them from driving it.
             sleep(GAP.min(self.times.interval)).await;
             tokio::select! {
-                () = sleep(self.times.pause(good)) => self.counts = true,
-                () = self.writer.woken() => self.counts = false,
+                biased;
+                () = sleep_until(at) => (self.counts, due) = (true, None),
+                () = self.writer.woken() => (self.counts, due) = (false, Some(at)),
             }
         }
     }

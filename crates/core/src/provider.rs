@@ -90,6 +90,12 @@ pub trait Provider: Send + Sync + 'static {
         60
     }
 
+    /// Marks of the versions' material, for a key that has nothing else to be told by: two such keys are the same one if
+    /// they share a mark and no version has two. Known without asking; goes into no key_id.
+    fn marks(&self) -> Vec<(KeyVersion, String)> {
+        Vec::new()
+    }
+
     /// Lines for people about parts that this key is made of: whether each is good, and what it is.
     fn report(&self) -> Vec<(bool, String)> {
         Vec::new()

@@ -43,6 +43,11 @@ impl Snapshot {
         self.use_state.load(Ordering::Acquire) == USED
     }
 
+    /// Taken back: no Encrypt is answered under this snapshot any more.
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        self.use_state.load(Ordering::Acquire) == WITHDRAWN
+    }
+
     /// Takes the id back, unless an Encrypt was answered under it.
     pub(crate) fn withdraw(&self) -> bool {
         self.use_state.compare_exchange(UNUSED, WITHDRAWN, Ordering::AcqRel, Ordering::Acquire).is_ok()
@@ -114,6 +119,10 @@ struct Rounds {
 pub struct Writer {
     announced: ArcSwap<Announced>,
     grace: Duration,
+    /// Whether an outage may take back an id that nothing was encrypted under.
+    withdraws: bool,
+    /// What is announced at first was proven by the configuration before this one.
+    carried: bool,
     lineage: Mutex<Lineage>,
     wake: Notify,
     rounds: watch::Sender<Rounds>,
@@ -125,16 +134,24 @@ impl Writer {
         Self {
             announced: ArcSwap::default(),
             grace,
+            withdraws: true,
+            carried: false,
             lineage: Mutex::default(),
             wake: Notify::new(),
             rounds: watch::Sender::default(),
         }
     }
 
+    /// For a member of a list: it never goes back to an earlier version in an outage. What API servers hold seeds
+    /// under is the id of the list, whose own writer knows whether that was used.
+    pub fn of_member(grace: Duration) -> Self {
+        Self { withdraws: false, ..Self::new(grace) }
+    }
+
     /// The same state under another grace, for a reload that keeps the key.
     #[must_use]
     pub fn carried_over(&self, grace: Duration) -> Self {
-        let next = Self::new(grace);
+        let next = Self { carried: true, ..Self::new(grace) };
         // Without the id before: only who announces a snapshot may take it back, and that is the running one.
         let copy = Announced { before: None, ..Announced::clone(&self.announced.load()) };
         next.announced.store(Arc::new(copy));
@@ -185,6 +202,12 @@ impl Writer {
         let now = self.announced.load();
         match (&now.stopped, &now.snapshot) {
             (Some(reason), _) => Err(ProviderError::new(ErrorKind::Stopped, reason.to_string())),
+            // An Encrypt by a token that may create would make a missing key anew, under the id of the lost one.
+            (None, _) if now.failure.as_ref().is_some_and(|failure| failure.kind == ErrorKind::Gone) => {
+                let cause = not_ready(&now, "the last probe did not find the key");
+                let text = "nothing is encrypted until a probe finds the key again";
+                Err(ProviderError::new(ErrorKind::Stopped, text).with_source(cause))
+            }
             (None, Some(snapshot)) => Ok(snapshot.clone()),
             (None, None) => {
                 let cause = not_ready(&now, "the key was not proven yet");
@@ -209,6 +232,28 @@ impl Writer {
     pub(crate) fn is_probed(&self) -> bool {
         let now = self.announced.load();
         now.snapshot.is_some() || now.failure.is_some() || now.stopped.is_some()
+    }
+
+    /// Waits until a probe of this configuration's own KMS has ended, where another configuration's found out what is
+    /// announced: the way to the key may lead to another key now.
+    ///
+    /// # Errors
+    /// [`Unreachable`](ErrorKind::Unreachable) if none has ended by then.
+    pub(crate) async fn proven_here(&self, end: Instant) -> Result<(), ProviderError> {
+        let unproven = || self.carried && self.rounds.borrow().ended == 0;
+        if unproven() {
+            self.first_round(end).await;
+        }
+        if unproven() {
+            let text = "the new configuration's way to the key was not proven within the time of this call; try again";
+            return Err(ProviderError::new(ErrorKind::Unreachable, text));
+        }
+        Ok(())
+    }
+
+    /// Whether an outage may take back an id that nothing was encrypted under.
+    pub(crate) fn withdraws(&self) -> bool {
+        self.withdraws
     }
 
     /// Asks for a probe at once.

@@ -145,6 +145,11 @@ impl Provider for LocalProvider {
         self.looked().await
     }
 
+    fn marks(&self) -> Vec<(KeyVersion, String)> {
+        let mark = |version: &Version| (version.number.into(), version.material.fingerprint().to_owned());
+        self.source.keys.load().versions.iter().map(mark).collect()
+    }
+
     async fn observe(&self, _: &Call) -> Result<Observation, ProviderError> {
         self.looked().await?;
         let info = |version: &Version| VersionInfo {

@@ -77,10 +77,13 @@ impl Reloader {
         };
         let health = running.keyring.health();
         if cause == Cause::Hangup && health.stopped.is_some() {
-            warn!("SIGHUP while encryption is stopped: the key is accepted as it is in the KMS now");
             let built = build(config, &self.around, None)?;
-            self.use_now(built);
-            return Ok(());
+            // Another key in the file is a change like any other.
+            if same_place(&running.keyring, &built.keyring) {
+                warn!("SIGHUP while encryption is stopped: the key is accepted as it is in the KMS now");
+                self.use_now(built);
+                return Ok(());
+            }
         }
         let built = build(config, &self.around, Some(&running.keyring))?;
         if !config.force && !knows_writing_key(&running.keyring, &built.keyring) {
@@ -132,10 +135,11 @@ impl Reloader {
     fn use_now(&mut self, built: Built) {
         self.pending = None;
         // The old probes end first, so that two never announce at once.
-        if let Some(before) = self.running.take()
-            && same_writing_key(&before.keyring, &built.keyring)
-        {
-            built.keyring.writer().adopt(before.keyring.writer());
+        if let Some(before) = self.running.take() {
+            let before = before.end();
+            if same_writing_key(&before, &built.keyring) {
+                built.keyring.writer().adopt(before.writer());
+            }
         }
         let running = built.start();
         self.current.replace(Arc::clone(&running.keyring));
@@ -147,6 +151,10 @@ impl Reloader {
 
 fn same_writing_key(running: &Keyring, next: &Keyring) -> bool {
     matches!((running.keys().first(), next.keys().first()), (Some(a), Some(b)) if a.same_identity(b))
+}
+
+fn same_place(running: &Keyring, next: &Keyring) -> bool {
+    matches!((running.keys().first(), next.keys().first()), (Some(a), Some(b)) if a.same_place(b))
 }
 
 fn knows_writing_key(running: &Keyring, next: &Keyring) -> bool {

@@ -138,8 +138,7 @@ pub fn build(config: &Config, around: &Surroundings, before: Option<&Keyring>) -
         let parts = Parts { config, around, clusters: &clusters };
         let provider = parts.provider(section).with_context(|| format!("key `{}`", section.name))?;
         let key = parts.key(section.name.clone(), section.aad, provider);
-        if let Some(twin) = keys.iter().find(|other| other.same_identity(&key) && !other.describe().identity.is_empty())
-        {
+        if let Some(twin) = keys.iter().find(|other| other.same_identity(&key)) {
             bail!("keys `{}` and `{}` are the same key in the same KMS; remove one", twin.name(), key.name());
         }
         keys.push(Arc::new(key));
@@ -209,7 +208,7 @@ impl Parts<'_> {
         let provider = self.guarded(&name, kms, Arc::clone(&events)).with_context(|| format!("member `{name}`"))?;
         let key = Arc::new(self.key(name, section.aad, provider));
         // Half of what Status has, so that a member is left out before Status must say that it is not well.
-        let writer = Arc::new(Writer::new(self.config.health.grace / 2));
+        let writer = Arc::new(Writer::of_member(self.config.health.grace / 2));
         let clock = Arc::clone(&self.around.clock);
         let (rule, times) = (self.config.probe.rule(), self.config.probe.times());
         let prober = Prober::new(Arc::clone(&key), Arc::clone(&writer), rule, times, clock, events);
@@ -222,6 +221,13 @@ pub struct Running {
     /// The keys.
     pub keyring: Arc<Keyring>,
     _probes: JoinSet<()>,
+}
+
+impl Running {
+    /// Ends the probes.
+    pub fn end(self) -> Arc<Keyring> {
+        self.keyring
+    }
 }
 
 impl Built {

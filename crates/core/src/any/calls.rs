@@ -27,17 +27,22 @@ impl AnyProvider {
     ) -> Result<Vec<Wrap>, ProviderError> {
         let began = Instant::now();
         let mut tasks = JoinSet::new();
+        let mut failure = None;
         for (index, version) in composed {
             let Some(member) = self.members.get(*index) else { continue };
+            if let Err(error) = member.may_wrap() {
+                failure = Some(self.failed(*index, &error, call, began.elapsed()));
+                continue;
+            }
             let (index, version, key) = (*index, version.clone(), Arc::clone(&member.key));
             let (secret, call) = (secret.clone(), call.apart(call.deadline - call.remaining() / 10));
             tasks.spawn(async move { (index, key.seal(&version, &secret, &call).await) });
         }
         let mut wraps = Vec::with_capacity(composed.len());
-        let mut failure = None;
         while let Some(done) = tasks.join_next().await {
-            let (index, outcome) = done.map_err(|error| {
-                ProviderError::new(ErrorKind::Server, format!("key `{}`: a member's call ended: {error}", self.name))
+            // A JoinError prints what a panic said, which may quote what it was working on (I9).
+            let (index, outcome) = done.map_err(|_| {
+                ProviderError::new(ErrorKind::Server, format!("key `{}`: a member's call panicked", self.name))
             })?;
             match outcome {
                 Ok(bytes) => wraps.push((index, bytes)),

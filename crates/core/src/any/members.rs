@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::Member;
 use super::layout::{MemberTag, Parts, member_tag};
 use super::set::View;
+use crate::error::ProviderError;
 use crate::probe::Prober;
 use crate::provider::Description;
 use crate::{Key, Writer};
@@ -90,6 +91,14 @@ impl Standing {
             (Some(_), None) => false,
         };
         health.failure.is_none() && health.stopped.is_none() && proven_since
+    }
+
+    /// Whether it may wrap right now.
+    ///
+    /// # Errors
+    /// [`Stopped`](crate::ErrorKind::Stopped) if its own probe found its key gone, disabled or replaced.
+    pub(super) fn may_wrap(&self) -> Result<(), ProviderError> {
+        self.writer.snapshot().map(drop)
     }
 
     /// It failed to read: it is asked last until its probe is good again.

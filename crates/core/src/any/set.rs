@@ -19,7 +19,8 @@ pub(super) struct View {
     /// What it would write with.
     pub(super) version: Option<(KeyId, KeyVersion)>,
     failure: Option<(ErrorKind, String)>,
-    stopped: Option<String>,
+    /// Why it must not write: its key is gone, disabled or replaced.
+    pub(super) stopped: Option<String>,
 }
 
 impl From<Health> for View {

@@ -1,3 +1,5 @@
+mod stopped;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +37,7 @@ fn list(
     let member = |(at, kms): (usize, &Arc<FakeProvider>)| {
         let heard: Arc<dyn Events> = Arc::new(MemberEvents { list: "both".to_owned(), events: events.clone() });
         let key = key_on(kms, &format!("member-{at}"), &["prod-eu-1"], events);
-        let writer = Arc::new(Writer::new(Duration::from_secs(60)));
+        let writer = Arc::new(Writer::of_member(Duration::from_secs(60)));
         let (rule, times) = (PromotionRule::default(), ProbeTimes::default());
         let prober = Prober::new(key.clone(), writer.clone(), rule, times, clock.clone(), heard);
         Member { key, writer, prober }

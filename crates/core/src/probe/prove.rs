@@ -43,7 +43,11 @@ impl Prober {
         })?;
         let key_id = self.key.key_id(&chosen);
         match current {
-            Some(current) if current.key_id == key_id && current.version == chosen.version => Ok(current),
+            Some(current)
+                if current.key_id == key_id && current.version == chosen.version && !current.is_withdrawn() =>
+            {
+                Ok(current)
+            }
             _ => Ok(Arc::new(Snapshot::new(key_id, chosen.version.clone(), witness, secret))),
         }
     }

@@ -61,6 +61,8 @@ impl Prober {
             // A key that opened its wrap a moment ago exists, whatever this answer says.
             ErrorKind::Gone if !reopened => self.gone(error),
             ErrorKind::Disabled => self.disabled(error),
+            // A list of keys knows of its members by their own probes.
+            ErrorKind::Stopped => RoundFailure { stop: Some(error.to_string()), error },
             _ => error.into(),
         })?;
         if let Some(error) = shut {
@@ -170,7 +172,10 @@ impl Prober {
             (last, _) => last.clone(),
         };
         let useful = |earlier: &Arc<Snapshot>| {
-            !next.is_used() && earlier.key_id != next.key_id && seen.may_open(&earlier.version)
+            self.writer.withdraws()
+                && !next.is_used()
+                && earlier.key_id != next.key_id
+                && seen.may_open(&earlier.version)
         };
         self.writer.store(Announced {
             before: earlier.filter(useful),

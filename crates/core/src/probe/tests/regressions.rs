@@ -9,7 +9,7 @@ use crate::fake::{FakeProvider, Fault, Habits};
 use crate::probe::{ProbeTimes, Prober};
 use crate::promotion::PromotionRule;
 use crate::rig::{GRACE, Rig, START, call, key_on, seed};
-use crate::{Api, Call};
+use crate::{Api, Call, Keyring};
 
 /// A trial took the running writer's snapshot back, and every Encrypt failed for ever after.
 #[tokio::test(start_paused = true)]
@@ -24,6 +24,51 @@ async fn i10_a_trial_that_fails_leaves_the_running_snapshot_alone() {
     let mut trial = Prober::new(key, copy, rule, times, rig.clock.clone(), events);
     assert!(trial.round().await.is_err());
     assert!(rig.encrypt().await.is_ok());
+}
+
+/// The configuration named another KMS with a key of that name: until its first probe, Encrypt wrapped there under the
+/// id of the key before.
+#[tokio::test(start_paused = true)]
+async fn a_carried_id_is_not_encrypted_under_before_this_kms_proved_it() {
+    let rig = Rig::promoted().await;
+    let other = Arc::new(FakeProvider::new(START));
+    let events: Arc<dyn Events> = rig.events.clone();
+    let key = key_on(&other, "primary", &["prod-eu-1"], &rig.events);
+    let writer = Arc::new(rig.writer.carried_over(GRACE));
+    let ring = Keyring::new(vec![key.clone()], writer.clone(), events.clone()).unwrap();
+    let (rule, times) = (PromotionRule::default(), ProbeTimes::default());
+    let mut prober = Prober::new(key, writer, rule, times, rig.clock.clone(), events);
+    assert_eq!(ring.encrypt(Api::V2, &seed(), &call()).await.unwrap_err().kind(), ErrorKind::Unreachable);
+    assert!(ring.status().is_ok(), "Status goes on");
+    assert!(prober.round().await.is_err());
+    assert_eq!(ring.encrypt(Api::V2, &seed(), &call()).await.unwrap_err().kind(), ErrorKind::Stopped);
+    assert_eq!(other.count(Operation::Wrap), 0);
+}
+
+/// An abort that came late left a snapshot that was taken back, and every Encrypt failed for ever after.
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_that_was_taken_back_is_made_anew() {
+    let mut rig = Rig::promoted().await;
+    assert!(rig.writer.load().snapshot.as_ref().unwrap().withdraw());
+    assert!(rig.encrypt().await.is_err());
+    rig.round().await.unwrap();
+    assert!(rig.encrypt().await.is_ok());
+}
+
+/// Callers of v1 that were refused woke the probe before each observation of its own, and none was ever made.
+#[tokio::test(start_paused = true)]
+async fn who_wakes_the_probe_does_not_put_off_its_observations() {
+    let mut rig = Rig::new();
+    rig.kms.set(Habits { tells_times: false, ..Habits::default() });
+    rig.round().await.unwrap();
+    rig.kms.rotate(START);
+    let probe = rig.run();
+    for _ in 0..100 {
+        rig.writer.wake();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+    assert_eq!(rig.version(), Some(2));
+    probe.abort();
 }
 
 /// The evidence was forgotten before the lower version was proven; a hiccup then read as "replaced".
