@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use trousseau_core::Clock;
@@ -93,6 +93,8 @@ struct Daemon {
     config: Option<Config>,
     digest: Option<[u8; 32]>,
     serving: Option<Serving>,
+    /// When what can't be had yet is tried again: a first configuration, a socket, a port.
+    again: Option<Instant>,
     stop: CancellationToken,
 }
 
@@ -149,6 +151,7 @@ impl Daemon {
             config: None,
             digest: None,
             serving: None,
+            again: None,
             stop: CancellationToken::new(),
         })
     }
@@ -200,8 +203,8 @@ impl Daemon {
         let admin = self.config.as_ref().map_or(self.options.early_admin, |config| config.admin);
         self.admin.listen_on(admin, self.options.take_over).await?;
         // What was bound early is bound anew once the configuration says how; until then it answered errors only.
-        let early = self.serving.take_if(|serving| serving.early && self.config.is_some());
-        if self.serving.is_some() {
+        let early = self.serving.as_ref().is_some_and(|serving| serving.early && self.config.is_some());
+        if self.serving.is_some() && !early {
             return Ok(());
         }
         let socket = self.config.as_ref().map(|config| config.socket.clone());
@@ -211,7 +214,7 @@ impl Daemon {
         let published = match &self.options.inherited {
             Some(listener) => socket::inherit(listener, &socket)?,
             None => {
-                let prepared = socket::prepare(&socket, self.options.take_over || early.is_some())?;
+                let prepared = socket::prepare(&socket, self.options.take_over || early)?;
                 if self.options.take_over {
                     socket::wait_until_ready(&self.current).await?;
                 }
@@ -223,8 +226,8 @@ impl Daemon {
         let task = tokio::spawn(grpc::serve(published.listener, config.clone(), current, metrics, stop.clone()));
         info!(path = %published.file.path().display(), take_over = self.options.take_over, "listening");
         let early_now = self.config.is_none();
-        self.serving = Some(Serving { file: published.file, socket, config, early: early_now, stop, task });
-        if let Some(early) = early {
+        let serving = Serving { file: published.file, socket, config, early: early_now, stop, task };
+        if let Some(early) = self.serving.replace(serving) {
             early.stop.cancel();
         }
         Ok(())
@@ -245,16 +248,19 @@ impl Daemon {
                 _ = signals.interrupt.recv() => { info!("SIGINT: draining"); return Ok(()); }
                 _ = signals.hangup.recv() => {
                     self.manager.reloading();
-                    self.reload(Cause::Hangup).await?;
+                    self.reload(Cause::Hangup).await;
                     self.manager.ready();
                 }
                 _ = signals.user1.recv() => {
                     let debugging = self.options.log.toggle_debug();
                     info!(debugging, "SIGUSR1: log level switched");
                 }
-                () = changed(watcher.as_mut()) => self.reload(Cause::Change).await?,
+                () = changed(watcher.as_mut()) => self.reload(Cause::Change).await,
                 _ = tick.tick() => {
                     self.manager.alive(&self.current);
+                    if self.again.is_some_and(|at| at <= Instant::now()) {
+                        self.try_again().await;
+                    }
                     let pending = self.reloader.is_pending();
                     if let Err(error) = self.reloader.advance().await {
                         error!(error = format!("{error:#}"), "the new configuration was given up");
@@ -277,13 +283,13 @@ impl Daemon {
     }
 
     /// Reads the file again. What is wrong with it is said, and changes nothing else.
-    async fn reload(&mut self, cause: Cause) -> Result<(), Failure> {
+    async fn reload(&mut self, cause: Cause) {
         let loaded = match &self.options.source {
             Source::Fixed(loaded) => Ok(Loaded::clone(loaded)),
             Source::File(_, load) => load(),
         };
         let outcome = match loaded {
-            Ok(loaded) if cause == Cause::Change && self.digest == Some(loaded.digest) => return Ok(()),
+            Ok(loaded) if cause == Cause::Change && self.digest == Some(loaded.digest) => return,
             Ok(loaded) => self.take(&loaded, cause),
             Err(error) => {
                 self.metrics.reload("refused");
@@ -292,13 +298,39 @@ impl Daemon {
         };
         match outcome {
             // The first usable configuration says where to listen.
-            Ok(()) => self.open().await,
+            Ok(()) => self.open_or_say().await,
             Err(bad) => {
                 let text = format!("{bad:#}");
                 error!(error = text, "the configuration is refused; what runs, runs on");
                 self.admin.note("configuration", format!("refused: {text}"));
-                Ok(())
+                // A file that it names may come late, and no watch tells.
+                self.again = self.config.is_none().then(|| Instant::now() + AGAIN);
             }
+        }
+    }
+
+    /// Binds what the configuration says; what can't be had is said and tried again, and nothing else ends for it.
+    async fn open_or_say(&mut self) {
+        let outcome = self.open().await;
+        let next = outcome.is_err().then(|| Instant::now() + AGAIN);
+        let first = std::mem::replace(&mut self.again, next).is_none();
+        match outcome {
+            Ok(()) => self.admin.unnote("listening"),
+            Err(Failure::Failed(error) | Failure::Usage(error)) => {
+                let text = format!("{error:#}");
+                if first {
+                    error!(error = text, "what the configuration says can't be listened on; trying again");
+                    self.metrics.reload("refused");
+                }
+                self.admin.note("listening", format!("not as configured: {text}"));
+            }
+        }
+    }
+
+    async fn try_again(&mut self) {
+        match &self.config {
+            Some(_) => self.open_or_say().await,
+            None => self.reload(Cause::Change).await,
         }
     }
 
@@ -321,6 +353,9 @@ impl Daemon {
         info!("stopped");
     }
 }
+
+/// How long after a refusal what can't be had is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// How often the file's content is looked at, for changes that no watch tells.
 const POLL: Duration = Duration::from_secs(30);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -35,35 +35,69 @@ impl AdminEndpoint {
     /// Sets a line of `/readyz?verbose`.
     pub(super) fn note(&mut self, topic: &'static str, text: String) {
         self.notes.insert(topic, text);
+        self.tell();
+    }
+
+    /// Takes the line away.
+    pub(super) fn unnote(&mut self, topic: &'static str) {
+        self.notes.remove(topic);
+        self.tell();
+    }
+
+    fn tell(&self) {
         let lines = self.notes.iter().map(|(topic, text)| format!("{topic}: {text}")).collect();
         self.state.notes.store(Arc::new(lines));
     }
 
     /// Listens there from now on. With `patient`, a port that the process before still holds is tried again and again.
+    ///
+    /// # Errors
+    /// The address can't be had; what was listened on before goes on.
     pub(super) async fn listen_on(&mut self, admin: Option<Admin>, patient: bool) -> Result<(), Failure> {
-        if self.running.as_ref().map(|(running, ..)| *running) == admin {
+        let before = self.running.as_ref().map(|(running, ..)| *running);
+        if before == admin {
             return Ok(());
         }
-        self.close().await;
         let Some(admin) = admin else {
+            self.close().await;
             return Ok(());
         };
+        let ours = before.is_some_and(|before| before.address.port() == admin.address.port());
+        if ours || patient {
+            // The port may be held by the endpoint that ends here.
+            self.close().await;
+        }
+        match if patient { Ok(None) } else { bind(admin.address).await.map(Some) } {
+            Ok(listener) => {
+                self.close().await;
+                self.start(admin, listener);
+                Ok(())
+            }
+            Err(error) => {
+                if let Some(before) = before.filter(|_| ours) {
+                    self.start(before, None);
+                }
+                Err(Failure::Failed(anyhow::Error::new(error).context(in_use(admin))))
+            }
+        }
+    }
+
+    /// Serves on this listener, or on one that is bound as soon as the port is free.
+    fn start(&mut self, admin: Admin, listener: Option<TcpListener>) {
         let stop = CancellationToken::new();
         let pages = if admin.health_only { Pages::HealthzOnly } else { Pages::All };
         let (state, end) = (Arc::clone(&self.state), stop.clone());
-        let task = if patient {
-            tokio::spawn(async move {
-                if let Some(listener) = bind_patiently(admin, &end).await {
-                    run(listener, pages, state, end).await;
-                }
-            })
-        } else {
-            let listener = bind(admin.address).await.with_context(|| in_use(admin)).map_err(Failure::Failed)?;
-            tokio::spawn(run(listener, pages, state, end))
-        };
+        let task = tokio::spawn(async move {
+            let listener = match listener {
+                Some(listener) => Some(listener),
+                None => bind_patiently(admin, &end).await,
+            };
+            if let Some(listener) = listener {
+                run(listener, pages, state, end).await;
+            }
+        });
         info!(address = %admin.address, "admin endpoint");
         self.running = Some((admin, stop, task));
-        Ok(())
     }
 
     pub(super) async fn close(&mut self) {

@@ -17,6 +17,7 @@ mod lying_vault;
 #[path = "../document/picture.rs"]
 mod picture;
 mod process;
+mod reload;
 mod service_manager;
 mod serving;
 mod slow_encrypt;

@@ -1,0 +1,133 @@
+//! A configuration that changes below a running process: a bad one ends nothing, and another key is another key.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::process::{Client, Serve, free_port, get, local, run, wait_for};
+
+fn configuration(dir: &Path, admin: u16, keys: &[&str]) -> String {
+    let key = |name: &&str| format!("  - name: {name}\n    local: {{file: {}/{name}.key}}\n", dir.display());
+    let keys: String = keys.iter().map(key).collect();
+    format!("admin: 127.0.0.1:{admin}\nsocket: {{path: {}/kms.sock}}\nkeys:\n{keys}", dir.display())
+}
+
+fn key_file(dir: &Path, name: &str) {
+    let file = dir.join(format!("{name}.key"));
+    assert!(run(&["keygen", "--file", file.to_str().unwrap()]).status.success());
+}
+
+/// A node on key `a`, with the file of another key `b` beside it.
+fn two_keys() -> (TempDir, Serve, Client, u16) {
+    let (dir, admin) = (TempDir::with_prefix("trousseau-").unwrap(), free_port());
+    ["a", "b"].map(|name| key_file(dir.path(), name));
+    let serve = Serve::configured(dir.path(), &configuration(dir.path(), admin, &["a"]));
+    let mut client = Client::connect(&dir.path().join("kms.sock"));
+    client.wait_ok(&serve);
+    (dir, serve, client, admin)
+}
+
+#[test]
+fn i10_a_reload_whose_admin_address_is_taken_ends_nothing_and_heals() {
+    let (dir, serve, mut client, admin) = two_keys();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let wanted = taken.local_addr().unwrap().port();
+    let text = configuration(dir.path(), wanted, &["a"]);
+    fs::write(dir.path().join("config.yaml"), text).unwrap();
+    wait_for("the refusal", 10, || get(admin, "/readyz?verbose").contains("is another process there?"));
+    assert!(client.encrypt(&[7; 32]).is_ok(), "{}", serve.log());
+    assert!(get(admin, "/livez").starts_with("HTTP/1.1 200"), "the old address goes on");
+    drop(taken);
+    wait_for("the new address", 15, || get(wanted, "/readyz").starts_with("HTTP/1.1 200"));
+    assert!(!get(wanted, "/readyz?verbose").contains("not as configured"));
+    assert_eq!(get(admin, "/livez"), "", "the old one is free");
+}
+
+#[test]
+fn i10_the_same_port_on_an_address_of_another_node_ends_nothing() {
+    let (dir, serve, mut client, admin) = two_keys();
+    let text = configuration(dir.path(), admin, &["a"]).replace("127.0.0.1", "192.0.2.1");
+    fs::write(dir.path().join("config.yaml"), text).unwrap();
+    wait_for("the refusal", 10, || get(admin, "/readyz?verbose").contains("192.0.2.1"));
+    assert!(client.encrypt(&[7; 32]).is_ok(), "{}", serve.log());
+}
+
+#[test]
+fn i6_a_late_configuration_whose_key_file_comes_later_still_is_tried_again() {
+    let (dir, admin) = (TempDir::with_prefix("trousseau-").unwrap(), free_port());
+    let (file, socket) = (dir.path().join("config.yaml"), dir.path().join("kms.sock"));
+    let flag = format!("127.0.0.1:{admin}");
+    let args = ["--config", file.to_str().unwrap(), "--socket", socket.to_str().unwrap(), "--admin", flag.as_str()];
+    let serve = Serve::start(dir.path(), &args);
+    wait_for("the socket", 5, || socket.exists());
+    fs::write(&file, configuration(dir.path(), admin, &["a"])).unwrap();
+    wait_for("the refusal", 10, || get(admin, "/readyz?verbose").contains("a.key"));
+    key_file(dir.path(), "a");
+    wait_for("the key file to be seen", 15, || get(admin, "/readyz").starts_with("HTTP/1.1 200"));
+    Client::connect(&socket).wait_ok(&serve);
+}
+
+#[test]
+fn i10_a_late_configuration_whose_group_is_unknown_leaves_the_early_socket() {
+    let (dir, admin) = (TempDir::with_prefix("trousseau-").unwrap(), free_port());
+    key_file(dir.path(), "a");
+    let (file, socket) = (dir.path().join("config.yaml"), dir.path().join("kms.sock"));
+    let flag = format!("127.0.0.1:{admin}");
+    let args = ["--config", file.to_str().unwrap(), "--socket", socket.to_str().unwrap(), "--admin", flag.as_str()];
+    let serve = Serve::start(dir.path(), &args);
+    wait_for("the socket", 5, || socket.exists());
+    let good = configuration(dir.path(), admin, &["a"]);
+    fs::write(&file, good.replace("kms.sock}", "kms.sock, group: nobody-has-this-group}")).unwrap();
+    wait_for("the refusal", 10, || get(admin, "/readyz?verbose").contains("nobody-has-this-group"));
+    Client::connect(&socket).wait_ok(&serve);
+    fs::write(&file, good).unwrap();
+    wait_for("the configured socket", 10, || !get(admin, "/readyz?verbose").contains("not as configured"));
+    Client::connect(&socket).wait_ok(&serve);
+}
+
+/// All local keys looked like one: the state of the first went to the second, which then seemed to be replaced.
+#[test]
+fn i3_the_second_local_key_takes_over_under_its_own_id() {
+    let (dir, serve, mut client, admin) = two_keys();
+    let (file, before) = (dir.path().join("config.yaml"), client.encrypt(&[7; 32]).unwrap());
+    fs::write(&file, configuration(dir.path(), admin, &["b", "a"])).unwrap();
+    wait_for("the refusal of a key that nobody reads yet", 10, || serve.log().contains("not among the running keys"));
+    assert_eq!(client.status().unwrap().key_id, before.key_id);
+    fs::write(&file, configuration(dir.path(), admin, &["a", "b"])).unwrap();
+    wait_for("b as a reading key", 10, || get(admin, "/readyz?verbose").contains("configuration: in use"));
+    fs::write(&file, configuration(dir.path(), admin, &["b", "a"])).unwrap();
+    wait_for("b's id", 10, || client.status().unwrap().key_id != before.key_id);
+    let after = client.encrypt(&[8; 32]).unwrap();
+    assert_eq!(client.status().unwrap().key_id, after.key_id);
+    assert_eq!((client.decrypt(&before).unwrap(), client.decrypt(&after).unwrap()), (vec![7; 32], vec![8; 32]));
+    assert!(!serve.log().contains("ALARM"), "{}", serve.log());
+}
+
+/// The file was overwritten by mistake; what is in memory still reads, and an edit of the configuration keeps it.
+#[test]
+fn i10_an_overwritten_key_file_is_not_taken_by_a_change_of_the_configuration() {
+    let (dir, serve, mut client, admin) = two_keys();
+    let made = client.encrypt(&[7; 32]).unwrap();
+    fs::copy(dir.path().join("b.key"), dir.path().join("new")).unwrap();
+    fs::rename(dir.path().join("new"), dir.path().join("a.key")).unwrap();
+    let text = configuration(dir.path(), admin, &["a"]);
+    fs::write(dir.path().join("config.yaml"), format!("limits: {{attempts: 2}}\n{text}")).unwrap();
+    wait_for("the refusal", 10, || serve.log().contains("not among the running keys"));
+    assert_eq!(client.decrypt(&made).unwrap(), [7; 32]);
+    wait_for("the probe to see it", 60, || client.status().is_err());
+    // The loss is accepted: the same name in the configuration, whatever key is there now.
+    serve.signal(Signal::HUP);
+    wait_for("the new key", 10, || client.status().is_ok());
+    assert_ne!(client.status().unwrap().key_id, made.key_id);
+}
+
+#[test]
+fn i8_a_request_over_its_bound_is_refused_and_counted() {
+    let (_dir, _serve, mut client, admin) = two_keys();
+    assert!(client.encrypt(&vec![7; 100_000]).is_err());
+    let counted = "trousseau_bound_hits_total{bound=\"request\"} 1";
+    assert!(get(admin, "/metrics").contains(counted), "{}", get(admin, "/metrics"));
+}
