@@ -36,7 +36,14 @@ impl AnyProvider {
             }
             let (index, version, key) = (*index, version.clone(), Arc::clone(&member.key));
             let (secret, call) = (secret.clone(), call.apart(call.deadline - call.remaining() / 10));
-            tasks.spawn(async move { (index, key.seal(&version, &secret, &call).await) });
+            tasks.spawn(async move {
+                // As for a key by itself: no probe encrypts before its key was shown to exist.
+                let shown = if call.probe { key.presence(&call).await } else { Ok(()) };
+                match shown {
+                    Err(error) if error.kind() == ErrorKind::Gone => (index, Err(error)),
+                    _ => (index, key.seal(&version, &secret, &call).await),
+                }
+            });
         }
         let mut wraps = Vec::with_capacity(composed.len());
         while let Some(done) = tasks.join_next().await {
@@ -111,7 +118,8 @@ impl AnyProvider {
 
     /// A member could not wrap. Says whether the others go on without it.
     fn failed(&self, index: usize, error: &ProviderError, call: &Call, took: Duration) -> ProviderError {
-        let kind = error.kind();
+        // Of one member; whether it is certain, its own probe finds out.
+        let kind = if error.kind() == ErrorKind::Gone { ErrorKind::Unusable } else { error.kind() };
         let name = self.members.get(index).map_or("", |member| member.key.name());
         let (chain, retry) = (error.chain(), error.retry_after());
         let again = |text: String| ProviderError::new(ErrorKind::WrongVersion, text);

@@ -8,6 +8,7 @@
 )]
 
 mod any;
+mod any_all;
 mod aws_kms;
 mod azure_key_vault;
 mod client;

@@ -1,0 +1,106 @@
+//! Two KMS that must both write, as a list does by default, on a real API server.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tempfile::TempDir;
+use trousseau_cluster::{AwsKms, Emulator, Vault, wait};
+
+use crate::plane::{Plane, in_aws};
+use crate::rig::{KEY, vault};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// More than Trousseau asks for: by `create`, an encrypt makes a missing key.
+const MAY_CREATE: &str = r#"
+path "transit/encrypt/kubernetes" { capabilities = ["create", "update"] }
+path "transit/decrypt/kubernetes" { capabilities = ["update"] }
+path "transit/keys/kubernetes" { capabilities = ["read"] }
+"#;
+
+struct Both {
+    plane: Plane,
+    vault: Vault,
+    aws: AwsKms,
+}
+
+impl Both {
+    fn start() -> Self {
+        let dir = TempDir::with_prefix("trousseau-").unwrap();
+        let vault = vault(dir.path());
+        vault.policy("trousseau", MAY_CREATE).unwrap();
+        let in_vault = format!(
+            "{{name: vault, vault: {{address: {}, allowHttp: true, transit: {{key: {KEY}}}, auth: {{token: {{file: {}/token}}}}}}}}",
+            vault.address(),
+            dir.path().display()
+        );
+        let aws = AwsKms::start(Emulator::Moto, dir.path().join("kms")).unwrap();
+        let arn = aws.create_key("eu-west-1", false).unwrap();
+        let in_aws = in_aws("aws", &aws, &arn, dir.path());
+        let plane = Plane::start(dir, &[&format!("{{name: both, any: {{of: [{in_vault}, {in_aws}]}}}}")]);
+        assert!(plane.create("by-both"));
+        Self { plane, vault, aws }
+    }
+
+    fn wait_healthz(&self, ok: bool) {
+        let mut client = self.plane.plugin.client();
+        let changed = || Ok((client.status().is_ok_and(|status| status.healthz == "ok") == ok).then_some(()));
+        wait::until(MINUTE, "Status to change", changed)
+            .unwrap_or_else(|error| panic!("{error}\n{}", self.plane.plugin.log()));
+    }
+
+    /// The key_id of an Encrypt, if it is answered.
+    fn encrypt(&self) -> Result<String, tonic::Status> {
+        self.plane.plugin.client().encrypt(&[7; 32]).map(|answer| answer.key_id)
+    }
+}
+
+#[test]
+fn by_default_nothing_is_wrapped_without_every_member_and_each_one_reads_alone() {
+    let mut it = Both::start();
+    let by_both = it.plane.key_id();
+    it.vault.stop().unwrap();
+    it.wait_healthz(false);
+    assert!(it.encrypt().is_err(), "AWS alone does not write");
+    // The API server has a seed and goes on with it; what it stores is read by either one.
+    assert!(it.plane.create("coasting"));
+    assert_eq!(it.plane.record("coasting").key_id, by_both);
+    assert_eq!((it.plane.opens("by-both"), it.plane.key_id()), (Ok(()), by_both.clone()));
+    it.vault.restart().unwrap();
+    it.vault.unseal().unwrap();
+    it.wait_healthz(true);
+    assert_eq!(it.encrypt().unwrap(), by_both);
+    assert_eq!(it.plane.plugin.metric("trousseau_key_id_changes_total"), 0.0, "no other id came in between");
+    it.aws.stop().unwrap();
+    assert_eq!((it.plane.opens("by-both"), it.plane.opens("coasting")), (Ok(()), Ok(())), "the Vault reads alone");
+}
+
+/// What the new key wraps is not what key_id says, and nobody could tell which records lost a member.
+#[test]
+fn a_member_that_must_write_and_was_replaced_or_deleted_stops_writes_and_not_reads() {
+    for replaced in [true, false] {
+        let mut it = Both::start();
+        let by_both = it.encrypt().unwrap();
+        it.vault.delete_key("transit", KEY).unwrap();
+        if replaced {
+            it.vault.create_key("transit", KEY, "aes256-gcm96").unwrap();
+        }
+        let mut client = it.plane.plugin.client();
+        wait::until(MINUTE, "Status to be an error", || Ok(client.status().is_err().then_some(()))).unwrap();
+        assert!(it.encrypt().is_err());
+        assert_eq!(it.plane.opens("by-both"), Ok(()));
+        let (_, page) = it.plane.plugin.page("/readyz?verbose");
+        assert!(page.contains("`both/vault` can't write any more"), "{page}");
+        if !replaced {
+            let token = it.vault.root_token();
+            let (code, _) = it.vault.api("GET", &format!("transit/keys/{KEY}"), &json!(null), token).unwrap();
+            assert_eq!(code, 404, "the token may create, and nothing of ours made the key anew");
+        }
+        // The loss is accepted: another id, and every record is read by the member that is left.
+        it.vault.create_key("transit", KEY, "aes256-gcm96").unwrap();
+        it.plane.plugin.signal(rustix::process::Signal::HUP);
+        it.wait_healthz(true);
+        assert_ne!(it.encrypt().unwrap(), by_both);
+        assert_eq!(it.plane.opens("by-both"), Ok(()));
+    }
+}
