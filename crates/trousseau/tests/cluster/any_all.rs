@@ -1,11 +1,20 @@
 //! Two KMS that must both write, as a list does by default, on a real API server.
 
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use tempfile::TempDir;
 use trousseau_cluster::{AwsKms, Emulator, Vault, wait};
+use trousseau_local::{KeygenOptions, keygen};
+use trousseau_testkit::ca::TestCa;
+use trousseau_testkit::https::{Front, Reply, ScriptedServer};
 
+use crate::honest_vault::honest;
 use crate::plane::{Plane, in_aws};
 use crate::rig::{KEY, vault};
 
@@ -102,5 +111,49 @@ fn a_member_that_must_write_and_was_replaced_or_deleted_stops_writes_and_not_rea
         it.wait_healthz(true);
         assert_ne!(it.encrypt().unwrap(), by_both);
         assert_eq!(it.plane.opens("by-both"), Ok(()));
+    }
+}
+
+/// One member is a Vault that lies, scripted because no real one does: nothing bad gets into etcd, and what the other
+/// one opens is read.
+#[test]
+fn a_member_that_lies_at_a_write_or_a_read_harms_no_record() {
+    let dir = TempDir::with_prefix("trousseau-").unwrap();
+    let lies = Arc::new(AtomicBool::new(false));
+    let (ca, lying) = (TestCa::new(), Arc::clone(&lies));
+    let server = ScriptedServer::start(Front::tls(&ca.server(&["127.0.0.1"])), move |request| {
+        let other = STANDARD.encode([9; 32]);
+        match (lying.load(Ordering::SeqCst), request.path.contains("/decrypt/")) {
+            (true, true) => Reply::json(200, &json!({"data": {"plaintext": other}})),
+            (true, false) if request.path.contains("/encrypt/") => {
+                Reply::json(200, &json!({"data": {"ciphertext": format!("vault:v1:{other}"), "key_version": 1}}))
+            }
+            _ => honest(request),
+        }
+    });
+    fs::write(dir.path().join("token"), "s.token").unwrap();
+    keygen(&dir.path().join("local.key"), &KeygenOptions::default()).unwrap();
+    let authority = ca.file();
+    let (path, url, authority) = (dir.path().display(), server.url(), authority.display());
+    let lying = format!(
+        "{{name: lying, vault: {{address: '{url}', tls: {{ca: {authority}}}, transit: {{key: k}}, auth: {{token: {{file: {path}/token}}}}}}}}"
+    );
+    let both = format!("{{name: both, any: {{of: [{lying}, {{name: local, local: {{file: {path}/local.key}}}}]}}}}");
+    let plane = Plane::start(dir, &[&both]);
+    assert!(plane.create("honest"));
+    let by_both = plane.key_id();
+    lies.store(true, Ordering::SeqCst);
+    let mut client = plane.plugin.client();
+    for _ in 0..10 {
+        assert!(client.encrypt(&[7; 32]).is_err(), "a wrap that opens to something else");
+        assert_eq!(plane.opens("honest"), Ok(()), "the local key says what it was");
+    }
+    assert!(plane.create("while-it-lies"), "under the seed that the API server has");
+    lies.store(false, Ordering::SeqCst);
+    let works = || Ok(client.encrypt(&[7; 32]).is_ok_and(|made| made.key_id == by_both).then_some(()));
+    wait::until(MINUTE, "an honest answer", works).unwrap();
+    for name in ["honest", "while-it-lies"] {
+        assert_eq!((plane.opens(name), plane.record(name).key_id), (Ok(()), by_both.clone()));
+        assert!(plane.is_readable(name));
     }
 }

@@ -16,6 +16,8 @@ mod crossing;
 #[path = "../document/mod.rs"]
 mod document;
 mod from_a_local_key;
+#[path = "../honest_vault/mod.rs"]
+mod honest_vault;
 #[path = "../load/mod.rs"]
 mod load;
 mod manifests;

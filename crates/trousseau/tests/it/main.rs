@@ -11,6 +11,8 @@ mod bad_input;
 mod bench;
 mod canary;
 mod commands;
+#[path = "../honest_vault/mod.rs"]
+mod honest_vault;
 #[path = "../load/mod.rs"]
 mod load;
 mod lying_vault;

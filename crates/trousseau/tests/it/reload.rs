@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::process::{Client, Serve, free_port, get, local, run, wait_for};
+use crate::process::{Client, Serve, free_port, get, run, wait_for};
 
 fn configuration(dir: &Path, admin: u16, keys: &[&str]) -> String {
     let key = |name: &&str| format!("  - name: {name}\n    local: {{file: {}/{name}.key}}\n", dir.display());
@@ -23,7 +23,7 @@ fn key_file(dir: &Path, name: &str) {
 /// A node on key `a`, with the file of another key `b` beside it.
 fn two_keys() -> (TempDir, Serve, Client, u16) {
     let (dir, admin) = (TempDir::with_prefix("trousseau-").unwrap(), free_port());
-    ["a", "b"].map(|name| key_file(dir.path(), name));
+    ["a", "b"].iter().for_each(|name| key_file(dir.path(), name));
     let serve = Serve::configured(dir.path(), &configuration(dir.path(), admin, &["a"]));
     let mut client = Client::connect(&dir.path().join("kms.sock"));
     client.wait_ok(&serve);
