@@ -38,7 +38,8 @@ impl Places {
     }
 
     /// Asks one region after the other until one gives a good answer; each gets its share of the time that is left.
-    /// What all of them refuse is refused; while one can't be asked, a refusal of the others decides nothing.
+    /// What all of them refuse is refused; while one can't be asked, a refusal of the others decides nothing. What one
+    /// of them says of the wrap itself, all would say: they share the key's material.
     pub(crate) async fn ask<T, F>(&self, call: &Call, asked: impl Fn(usize, Arc<str>) -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Failure>>,
@@ -53,6 +54,7 @@ impl Places {
             self.note(at, outcome.as_ref().err());
             match outcome {
                 Ok(answer) => return Ok(answer),
+                Err(failure) if is_of_the_wrap(failure.error.kind()) => return Err(failure),
                 Err(failure) => verdict.add(at, failure),
             }
         }
@@ -128,6 +130,11 @@ impl Verdict {
             blames: Blames::Nothing,
         })
     }
+}
+
+/// Whether a failure is the wrap's, not the region's.
+fn is_of_the_wrap(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Malformed | ErrorKind::Unauthentic)
 }
 
 /// Whether a region can't be asked right now, so that it says nothing about the key.

@@ -55,7 +55,7 @@ impl Two {
         *self.faults[region].lock().unwrap() = reply.into();
     }
 
-    /// Requests since the last look.
+    /// Requests so far.
     fn counts(&self) -> [usize; 2] {
         [0, 1].map(|at| self.servers[at].requests().len())
     }
@@ -112,7 +112,6 @@ async fn a_refusal_decides_nothing_while_a_region_is_out() {
     for refused in [
         refusal(400, "NotFoundException", "Key does not exist"),
         refusal(400, "DisabledException", ""),
-        refusal(400, "InvalidCiphertextException", ""),
         refusal(400, "AccessDeniedException", ""),
     ] {
         let two = Two::start();
@@ -126,6 +125,30 @@ async fn a_refusal_decides_nothing_while_a_region_is_out() {
             assert_eq!(provider.presence(&call()).await.unwrap_err().kind(), ErrorKind::Unreachable);
         }
     }
+}
+
+/// An outage counts for the breaker, which would then shut out the good records too.
+#[tokio::test]
+async fn a_tampered_record_is_one_whichever_region_is_out() {
+    for out in [0, 1] {
+        let two = Two::start();
+        let provider = two.provider();
+        let good = wrap(&provider).await.unwrap().bytes;
+        two.fail(out, Reply::close());
+        for _ in 0..2 {
+            assert_eq!(unwrap(&provider, b"tampered").await.unwrap_err().kind(), ErrorKind::Unauthentic);
+            assert!(unwrap(&provider, &good).await.is_ok());
+        }
+        two.fail(1 - out, refusal(400, "MalformedCiphertextException", ""));
+        assert_eq!(unwrap(&provider, b"tampered").await.unwrap_err().kind(), ErrorKind::Malformed);
+    }
+}
+
+#[tokio::test]
+async fn a_tampered_record_is_asked_for_in_one_region() {
+    let two = Two::start();
+    assert_eq!(unwrap(&two.provider(), b"tampered").await.unwrap_err().kind(), ErrorKind::Unauthentic);
+    assert_eq!(two.counts(), [1, 0]);
 }
 
 #[tokio::test]
