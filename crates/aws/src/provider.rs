@@ -188,7 +188,10 @@ impl AwsProvider {
                 Err(failure) => verdict.add(at, failure),
             }
         }
-        best.map(|(_, described)| described).ok_or_else(|| verdict.reached())
+        let Some((_, described)) = best else { return Err(verdict.reached()) };
+        // Who may not describe the key there may still use it.
+        self.key.places.put_last(verdict.refused().filter(|(_, failure)| failure.blames != Blames::Permission));
+        Ok(described)
     }
 
     fn note(&self, described: Result<&Described, ()>, version: &KeyVersion) {
