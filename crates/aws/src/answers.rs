@@ -76,7 +76,7 @@ const TABLE: &[(&str, ErrorKind, &str, bool)] = {
         ("InternalServerError", Server, WAIT, true),
         ("ServiceUnavailable", Server, WAIT, true),
         ("Throttling", Throttled, SLOWER, true),
-        ("ThrottledException", Throttled, SLOWER, true),
+        ("Throttled", Throttled, SLOWER, true),
         ("LimitExceeded", Throttled, SLOWER, true),
         ("TooManyRequests", Throttled, SLOWER, true),
         ("RequestLimitExceeded", Throttled, SLOWER, true),

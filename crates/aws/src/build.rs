@@ -39,32 +39,42 @@ impl Config {
         self.faults().map_err(|fault| refuse(format!("{} {}", fault.field, fault.what), fault.remedy))?;
         let arn = KeyArn::parse(&self.key).map_err(|no| refuse(format!("key {}", no.what), no.remedy))?;
         let get = |name: &str| environment.get(name).map(|value| value.expose().to_owned());
-        let own = self.endpoint.clone().or_else(|| get("AWS_ENDPOINT_URL_KMS")).or_else(|| get("AWS_ENDPOINT_URL"));
-        let own = Endpoint { region: arn.region().to_owned(), url: own };
-        let elsewhere = self.replicas.iter();
-        let elsewhere =
-            elsewhere.map(|replica| Endpoint { region: replica.region.clone(), url: replica.endpoint.clone() });
-        let regions: Vec<_> = std::iter::once(own).chain(elsewhere).collect();
-        let sts = || get("AWS_ENDPOINT_URL_STS").or_else(|| get("AWS_ENDPOINT_URL"));
-        let role = self.assume_role.as_ref().map(|role| Role {
-            arn: role.arn.clone(),
-            external_id: role.external_id.clone(),
-            session_name: role.session_name.clone(),
-            endpoint: role.endpoint.clone().or_else(sts),
+        let own =
+            set("endpoint", &self.endpoint).or_else(|| variable(&get, ["AWS_ENDPOINT_URL_KMS", "AWS_ENDPOINT_URL"]));
+        let sts = self.assume_role.as_ref().and_then(|role| {
+            set("assumeRole.endpoint", &role.endpoint)
+                .or_else(|| variable(&get, ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"]))
         });
-        let urls = regions.iter().filter_map(|endpoint| endpoint.url.as_deref());
-        for url in urls.chain(role.iter().filter_map(|role| role.endpoint.as_deref())) {
-            self.url_fault(url).map_err(|(what, remedy)| refuse(format!("an endpoint {what}"), remedy))?;
-        }
-        let fips = match (self.fips, get("AWS_USE_FIPS_ENDPOINT").as_deref()) {
-            (Some(fips), _) => fips,
-            (None, None) => false,
-            (None, Some(text)) if text.eq_ignore_ascii_case("false") => false,
-            (None, Some(text)) if text.eq_ignore_ascii_case("true") => true,
+        let (fips_by, fips) = match (self.fips, get("AWS_USE_FIPS_ENDPOINT").as_deref()) {
+            (Some(fips), _) => ("fips", fips),
+            (None, None) => ("", false),
+            (None, Some(text)) if text.eq_ignore_ascii_case("false") => ("", false),
+            (None, Some(text)) if text.eq_ignore_ascii_case("true") => ("AWS_USE_FIPS_ENDPOINT", true),
             (None, Some(_)) => {
                 return Err(refuse("AWS_USE_FIPS_ENDPOINT is neither true nor false", "correct or unset it"));
             }
         };
+        for (name, url) in own.iter().chain(&sts) {
+            self.url_fault(url).map_err(|(what, remedy)| refuse(format!("{name} {what}"), remedy))?;
+        }
+        let replica = self.replicas.iter().position(|replica| replica.endpoint.is_some());
+        let replica = replica.map(|at| format!("replicas[{at}].endpoint"));
+        let custom = own.iter().chain(&sts).map(|(name, _)| name.clone()).chain(replica).next();
+        if let Some(name) = custom.filter(|_| fips) {
+            let (what, remedy) = fips_fault(&name);
+            return Err(refuse(format!("{fips_by} {what}"), remedy));
+        }
+        let own = Endpoint { region: arn.region().to_owned(), url: own.map(|(_, url)| url) };
+        let elsewhere = self.replicas.iter();
+        let elsewhere =
+            elsewhere.map(|replica| Endpoint { region: replica.region.clone(), url: replica.endpoint.clone() });
+        let regions: Vec<_> = std::iter::once(own).chain(elsewhere).collect();
+        let role = self.assume_role.as_ref().map(|role| Role {
+            arn: role.arn.clone(),
+            external_id: role.external_id.clone(),
+            session_name: role.session_name.clone(),
+            endpoint: sts.map(|(_, url)| url),
+        });
         let transport = Transport {
             ca: self.tls.ca.clone().or_else(|| get("AWS_CA_BUNDLE").map(Into::into)),
             with_system: self.tls.with_system,
@@ -114,6 +124,22 @@ impl Config {
             None => Some((get("HTTPS_PROXY").or_else(|| get("https_proxy"))?, bypass())),
         }
     }
+}
+
+/// A field that is set, with its name.
+fn set(name: &str, value: &Option<String>) -> Option<(String, String)> {
+    Some((name.to_owned(), value.clone()?))
+}
+
+/// The first of two variables that is set, with its name.
+fn variable(get: &impl Fn(&str) -> Option<String>, names: [&str; 2]) -> Option<(String, String)> {
+    names.into_iter().find_map(|name| set(name, &get(name)))
+}
+
+/// What is wrong with FIPS endpoints beside an endpoint of one's own, and the remedy: the SDK refuses each call.
+pub(crate) fn fips_fault(endpoint: &str) -> (String, &'static str) {
+    let what = format!("asks for AWS's own FIPS endpoints, and {endpoint} for another one");
+    (what, "remove one of the two; an endpoint may itself be a FIPS one, https://kms-fips.REGION.amazonaws.com")
 }
 
 /// The longest name or value of an own pair, and the most pairs: the whole context must stay below KMS's 8 KiB.

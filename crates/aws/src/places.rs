@@ -1,4 +1,4 @@
-//! The regions that have the key: asked in their order, those that failed last.
+//! The regions that have the key: asked in their order, those last that failed or refused what another one granted.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,7 +38,8 @@ impl Places {
     }
 
     /// Asks one region after the other until one gives a good answer; each gets its share of the time that is left.
-    /// What all of them refuse is refused; while one can't be asked, a refusal of the others decides nothing.
+    /// What all of them refuse is refused; while one can't be asked, a refusal of the others decides nothing. What one
+    /// of them says of the wrap itself, all would say: they share the key's material.
     pub(crate) async fn ask<T, F>(&self, call: &Call, asked: impl Fn(usize, Arc<str>) -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Failure>>,
@@ -52,7 +53,11 @@ impl Places {
             let outcome = outcome.unwrap_or_else(|_| Err(place.silent(self.0.len() > 1)));
             self.note(at, outcome.as_ref().err());
             match outcome {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    self.put_last(verdict.refused());
+                    return Ok(answer);
+                }
+                Err(failure) if is_of_the_wrap(failure.error.kind()) => return Err(failure),
                 Err(failure) => verdict.add(at, failure),
             }
         }
@@ -60,13 +65,30 @@ impl Places {
     }
 
     /// Notes how a call to a region ended.
-    pub(crate) fn note(&self, at: usize, failure: Option<&Failure>) {
+    fn note(&self, at: usize, failure: Option<&Failure>) {
+        match failure {
+            Some(failure) if is_outage(failure.error.kind()) => self.turn(at, Some(failure)),
+            // Who may not do this may be allowed something else.
+            None | Some(Failure { blames: Blames::Permission, .. }) => self.turn(at, None),
+            Some(_) => {}
+        }
+    }
+
+    /// Regions that refused what another one granted: else each call would begin with a refusal.
+    pub(crate) fn put_last<'a>(&self, refused: impl Iterator<Item = (usize, &'a Failure)>) {
+        refused.for_each(|(at, failure)| self.turn(at, Some(failure)));
+    }
+
+    fn turn(&self, at: usize, trouble: Option<&Failure>) {
         let Some(place) = self.0.get(at) else { return };
-        let down = failure.is_some_and(|failure| is_outage(failure.error.kind()));
-        let was = place.down.swap(down, Ordering::Relaxed);
-        if was != down && self.0.len() > 1 {
-            let state = if down { "asked last from now on" } else { "asked in its turn again" };
-            tracing::warn!(region = %place.region, "AWS KMS in this region is {state}");
+        let was = place.down.swap(trouble.is_some(), Ordering::Relaxed);
+        match trouble {
+            _ if was == trouble.is_some() || self.0.len() == 1 => {}
+            Some(failure) => {
+                let why = failure.error.chain();
+                tracing::warn!(region = %place.region, why, "AWS KMS in this region is asked last from now on");
+            }
+            None => tracing::warn!(region = %place.region, "AWS KMS in this region is asked in its turn again"),
         }
     }
 
@@ -109,25 +131,34 @@ impl Place {
 #[derive(Default)]
 pub(crate) struct Verdict {
     outage: Option<Failure>,
-    refusal: Option<(usize, Failure)>,
+    refusals: Vec<(usize, Failure)>,
 }
 
 impl Verdict {
     pub(crate) fn add(&mut self, at: usize, failure: Failure) {
         if is_outage(failure.error.kind()) {
             self.outage.get_or_insert(failure);
-        } else if self.refusal.as_ref().is_none_or(|(first, _)| at < *first) {
-            self.refusal = Some((at, failure));
+        } else {
+            self.refusals.push((at, failure));
         }
     }
 
+    pub(crate) fn refused(&self) -> impl Iterator<Item = (usize, &Failure)> {
+        self.refusals.iter().map(|(at, failure)| (*at, failure))
+    }
+
     pub(crate) fn reached(self) -> Failure {
-        let refusal = self.refusal.map(|(_, failure)| failure);
+        let refusal = self.refusals.into_iter().min_by_key(|(at, _)| *at).map(|(_, failure)| failure);
         self.outage.or(refusal).unwrap_or_else(|| Failure {
             error: ProviderError::new(ErrorKind::Unusable, "AWS KMS: no region is configured"),
             blames: Blames::Nothing,
         })
     }
+}
+
+/// Whether a failure is the wrap's, not the region's.
+fn is_of_the_wrap(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Malformed | ErrorKind::Unauthentic)
 }
 
 /// Whether a region can't be asked right now, so that it says nothing about the key.

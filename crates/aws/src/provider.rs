@@ -23,7 +23,7 @@ use crate::context::context;
 use crate::material;
 use crate::metadata::{self, Described};
 use crate::places::{Places, Verdict};
-use crate::session::Session;
+use crate::session::{FORBIDDEN, REFUSED, Session};
 
 /// The longest ciphertext that KMS takes, in bytes.
 const MAX_CIPHERTEXT: usize = 6144;
@@ -45,8 +45,9 @@ struct Key {
 }
 
 impl Key {
-    /// One call in one region; a second one only with credentials that are newer than those refused.
-    async fn at<T, F>(&self, at: usize, asked: impl Fn(Client) -> F) -> Result<T, Failure>
+    /// One call in one region; a second one only with credentials that are newer than those refused. `needed` tells
+    /// whether the key can't do without the right to it.
+    async fn at<T, F>(&self, at: usize, needed: bool, asked: impl Fn(Client) -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Failure>>,
     {
@@ -55,17 +56,24 @@ impl Key {
             blames: Blames::Nothing,
         };
         let (login, client) = self.session.client(at).await.ok_or_else(absent)?;
-        match asked(client).await {
-            Err(refused) if refused.blames == Blames::Credentials && self.session.renew(&login) => {
-                let (_, client) = self.session.client(at).await.ok_or_else(absent)?;
-                asked(client).await
-            }
-            done => done,
+        let refused = match asked(client).await {
+            Err(refused) => refused,
+            done => return done,
+        };
+        let min_life = match refused.blames {
+            Blames::Credentials => REFUSED,
+            Blames::Permission if needed => FORBIDDEN,
+            Blames::Permission | Blames::Nothing => return Err(refused),
+        };
+        if !self.session.renew(&login, min_life) {
+            return Err(refused);
         }
+        let (_, client) = self.session.client(at).await.ok_or_else(absent)?;
+        asked(client).await
     }
 
     async fn describe(&self, at: usize, arn: &str) -> Result<Described, Failure> {
-        self.at(at, |client| async move {
+        self.at(at, false, |client| async move {
             let answer = client.describe_key().key_id(arn).send().await;
             let answer = answer.map_err(|error| failure(Asked::DescribeKey, arn, &error, |_| false))?;
             let key = answer.key_metadata().ok_or_else(|| unusable(Asked::DescribeKey, arn, "describes no key"))?;
@@ -126,7 +134,7 @@ impl AwsProvider {
                 let wrap = answer.ciphertext_blob.map(Blob::into_inner).filter(|wrap| !wrap.is_empty());
                 wrap.ok_or_else(|| unusable(Asked::Encrypt, arn, "holds no ciphertext"))
             };
-            self.key.at(at, ask).await
+            self.key.at(at, true, ask).await
         };
         self.key.places.ask(call, asked).await.map_err(|failure| failure.error)
     }
@@ -157,7 +165,7 @@ impl AwsProvider {
                 let plaintext = answer.plaintext.map(|plain| Secret::new(plain.into_inner()));
                 Ok((plaintext.ok_or_else(|| unusable(Asked::Decrypt, arn, "holds no plaintext"))?, material))
             };
-            self.key.at(at, ask).await
+            self.key.at(at, true, ask).await
         };
         let (plaintext, material) = self.key.places.ask(call, asked).await.map_err(|failure| failure.error)?;
         if material.is_some() {
@@ -188,7 +196,10 @@ impl AwsProvider {
                 Err(failure) => verdict.add(at, failure),
             }
         }
-        best.map(|(_, described)| described).ok_or_else(|| verdict.reached())
+        let Some((_, described)) = best else { return Err(verdict.reached()) };
+        // Who may not describe the key there may still use it.
+        self.key.places.put_last(verdict.refused().filter(|(_, failure)| failure.blames != Blames::Permission));
+        Ok(described)
     }
 
     fn note(&self, described: Result<&Described, ()>, version: &KeyVersion) {

@@ -6,7 +6,7 @@ use trousseau_core::section::{BuildError, Fault, Fill, Flag, FlagValue, Hint, Ho
 use trousseau_core::{Provider, ProviderKind};
 
 use crate::arn::{KeyArn, is_region};
-use crate::build::context_fault;
+use crate::build::{context_fault, fips_fault};
 use crate::config::Config;
 
 const fn fill(field: &'static str, variables: &'static [&'static str]) -> Fill {
@@ -72,6 +72,10 @@ impl Config {
     pub(crate) fn faults(&self) -> Result<(), Fault> {
         let key = KeyArn::parse(&self.key).map_err(|no| Fault::new("key", no.what, no.remedy))?;
         let url = |field: String, url: &Option<String>| match url {
+            Some(_) if self.fips == Some(true) => {
+                let (what, remedy) = fips_fault(&field);
+                Err(Fault::new("fips", what, remedy))
+            }
             Some(url) => self.url_fault(url).map_err(|(what, remedy)| Fault::new(field, what, remedy)),
             None => Ok(()),
         };

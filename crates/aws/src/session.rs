@@ -18,8 +18,11 @@ use crate::clock::{ReadsDate, Skew};
 use crate::config::Timeouts;
 use crate::credentials::{Expiry, Source, behaviour};
 
-/// The shortest life of a login that is thrown away: credentials that are refused for good are not read without end.
-const MIN_LIFE: Duration = Duration::from_secs(2);
+/// The shortest life of a login whose credentials are refused: what is refused for good is not read without end.
+pub(crate) const REFUSED: Duration = Duration::from_secs(2);
+
+/// The same where a right is missing: others' credentials are seldom the remedy, and a role is assumed for each login.
+pub(crate) const FORBIDDEN: Duration = Duration::from_secs(30);
 
 /// Logins, one after the other.
 pub(crate) struct Session {
@@ -67,13 +70,13 @@ impl Session {
         Some((login, client))
     }
 
-    /// After `refused` was refused: whether there is a newer login to try.
-    pub(crate) fn renew(&self, refused: &Arc<Login>) -> bool {
+    /// After `refused` was refused: whether there is a newer login to try, which there is if it lived long enough.
+    pub(crate) fn renew(&self, refused: &Arc<Login>, min_life: Duration) -> bool {
         let current = self.current.load();
         if !Arc::ptr_eq(&current, refused) {
             return true;
         }
-        if refused.since.elapsed() < MIN_LIFE {
+        if refused.since.elapsed() < min_life {
             return false;
         }
         // Who comes second finds the first one's.

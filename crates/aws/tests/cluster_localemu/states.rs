@@ -55,7 +55,7 @@ async fn a_key_for_macs_can_not_encrypt() {
 }
 
 #[tokio::test]
-async fn a_key_in_another_region_is_no_key_that_was_deleted() {
+async fn a_key_that_is_not_there_is_gone_and_another_one_opens_nothing() {
     let fixture = Fixture::shared();
     let arn = fixture.create();
     let missing = fixture.provider(&format!("{}0000", &arn[..arn.len() - 4]));

@@ -40,6 +40,7 @@ const ROWS: &[Row] = {
         (Wrap, 503, "DependencyTimeoutException", "", Server, "asked again"),
         (Wrap, 500, "KMSInternalException", "", Server, "asked again"),
         (Wrap, 400, "ThrottlingException", "Rate exceeded", Throttled, "quota"),
+        (Wrap, 400, "ThrottledException", "", Throttled, "quota"),
         (Wrap, 400, "LimitExceededException", "", Throttled, "quota"),
         (Wrap, 400, "ExpiredTokenException", "The security token is expired", Denied, "credentials"),
         (Wrap, 400, "UnrecognizedClientException", "The security token is invalid", Denied, "credentials"),

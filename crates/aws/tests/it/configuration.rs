@@ -39,6 +39,17 @@ fn what_can_not_work_is_refused_with_its_field() {
             "assumeRole.sessionName",
             "letters",
         ),
+        (json!({"key": ARN, "fips": true, "endpoint": "https://x"}), "fips", "and endpoint for another"),
+        (
+            json!({"key": MRK, "fips": true, "replicas": [{"region": "eu-central-1", "endpoint": "https://x"}]}),
+            "fips",
+            "and replicas[0].endpoint for another",
+        ),
+        (
+            json!({"key": ARN, "fips": true, "assumeRole": {"arn": "arn:aws:iam::1:role/r", "endpoint": "https://x"}}),
+            "fips",
+            "and assumeRole.endpoint for another",
+        ),
         (json!({"key": ARN, "encryptionContext": {"trousseau:cluster": "x"}}), "encryptionContext", "taken"),
         (json!({"key": ARN, "encryptionContext": {"aws:x": "x"}}), "encryptionContext", "taken"),
         (json!({"key": ARN, "encryptionContext": {"a": ""}}), "encryptionContext", "empty"),
@@ -109,6 +120,39 @@ async fn the_environment_fills_what_is_unset() {
     let mut role = config.clone();
     role.assume_role = serde_json::from_value(json!({"arn": "arn:aws:iam::111122223333:role/r"})).unwrap();
     assert!(role.provider(&of(&[("AWS_ENDPOINT_URL_STS", "http://plain")])).is_err());
+}
+
+/// The SDK makes no request for such a pair, which would look like an outage without end.
+#[test]
+fn fips_and_an_endpoint_of_ones_own_are_refused_wherever_they_stand() {
+    let role = json!({"arn": "arn:aws:iam::1:role/r"});
+    let url = "https://x";
+    for (section, variables, words) in [
+        (json!({"key": ARN, "fips": true}), vec![("AWS_ENDPOINT_URL", url)], ["fips asks", "AWS_ENDPOINT_URL for"]),
+        (
+            json!({"key": ARN, "endpoint": url}),
+            vec![("AWS_USE_FIPS_ENDPOINT", "true")],
+            ["AWS_USE_FIPS_ENDPOINT asks", "endpoint for"],
+        ),
+        (
+            json!({"key": MRK, "replicas": [{"region": "eu-central-1", "endpoint": url}]}),
+            vec![("AWS_USE_FIPS_ENDPOINT", "true")],
+            ["AWS_USE_FIPS_ENDPOINT asks", "replicas[0].endpoint for"],
+        ),
+        (
+            json!({"key": ARN, "fips": true, "assumeRole": role}),
+            vec![("AWS_ENDPOINT_URL_STS", url)],
+            ["fips asks", "AWS_ENDPOINT_URL_STS for"],
+        ),
+    ] {
+        let pairs = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let config: Config = serde_json::from_value(section).unwrap();
+        let error = config.provider(&pairs.collect()).unwrap_err().to_string();
+        assert!(words.iter().all(|words| error.contains(words)), "{error}");
+    }
+    let off = [("AWS_USE_FIPS_ENDPOINT".to_owned(), "true".to_owned())].into_iter().collect();
+    let config: Config = serde_json::from_value(json!({"key": ARN, "fips": false, "endpoint": url})).unwrap();
+    assert!(config.provider(&off).is_ok(), "the file's word counts");
 }
 
 /// Where the endpoints are shows in the address that is looked up: nothing listens behind these names.

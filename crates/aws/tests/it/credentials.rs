@@ -59,13 +59,30 @@ async fn refused_credentials_are_read_again_once_and_not_without_end() {
     assert!(wrap(&provider).await.is_ok(), "and the new ones count within the same call");
 }
 
+/// The role may be another one by now. Seldom, so that a right that is missing for good costs little.
 #[tokio::test]
-async fn a_missing_right_does_not_blame_the_credentials() {
-    let fake = Fake::start(|_| refusal(400, "AccessDeniedException", "no"));
+async fn a_missing_right_is_asked_for_again_with_new_credentials_once_in_a_while() {
+    let double = Double::new(ARN, MATERIAL);
+    let fake = Fake::start(move |request| {
+        if with_key(request, "AKIANEW") { double.answer(request) } else { refusal(400, "AccessDeniedException", "no") }
+    });
     let provider = fake.provider();
-    sleep(Duration::from_millis(2100)).await;
-    assert!(wrap(&provider).await.is_err());
-    assert_eq!(fake.count("Encrypt"), 1);
+    let wait = |seconds| async move {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        tokio::time::resume();
+    };
+    for (seconds, calls) in [(0, 1), (29, 2), (2, 4), (0, 5)] {
+        wait(seconds).await;
+        assert_eq!(wrap(&provider).await.unwrap_err().kind(), ErrorKind::Denied);
+        assert_eq!(fake.count("Encrypt"), calls);
+    }
+    wait(31).await;
+    assert!(provider.observe(&call()).await.is_ok());
+    assert_eq!(fake.count("DescribeKey"), 1, "which is missing by choice, often");
+    fake.write_credentials("AKIANEW", "new");
+    assert!(wrap(&provider).await.is_ok(), "within the same call");
+    assert_eq!(fake.count("Encrypt"), 7);
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ impl Two {
         *self.faults[region].lock().unwrap() = reply.into();
     }
 
-    /// Requests since the last look.
+    /// Requests so far.
     fn counts(&self) -> [usize; 2] {
         [0, 1].map(|at| self.servers[at].requests().len())
     }
@@ -112,7 +112,6 @@ async fn a_refusal_decides_nothing_while_a_region_is_out() {
     for refused in [
         refusal(400, "NotFoundException", "Key does not exist"),
         refusal(400, "DisabledException", ""),
-        refusal(400, "InvalidCiphertextException", ""),
         refusal(400, "AccessDeniedException", ""),
     ] {
         let two = Two::start();
@@ -128,6 +127,30 @@ async fn a_refusal_decides_nothing_while_a_region_is_out() {
     }
 }
 
+/// An outage counts for the breaker, which would then shut out the good records too.
+#[tokio::test]
+async fn a_tampered_record_is_one_whichever_region_is_out() {
+    for out in [0, 1] {
+        let two = Two::start();
+        let provider = two.provider();
+        let good = wrap(&provider).await.unwrap().bytes;
+        two.fail(out, Reply::close());
+        for _ in 0..2 {
+            assert_eq!(unwrap(&provider, b"tampered").await.unwrap_err().kind(), ErrorKind::Unauthentic);
+            assert!(unwrap(&provider, &good).await.is_ok());
+        }
+        two.fail(1 - out, refusal(400, "MalformedCiphertextException", ""));
+        assert_eq!(unwrap(&provider, b"tampered").await.unwrap_err().kind(), ErrorKind::Malformed);
+    }
+}
+
+#[tokio::test]
+async fn a_tampered_record_is_asked_for_in_one_region() {
+    let two = Two::start();
+    assert_eq!(unwrap(&two.provider(), b"tampered").await.unwrap_err().kind(), ErrorKind::Unauthentic);
+    assert_eq!(two.counts(), [1, 0]);
+}
+
 #[tokio::test]
 async fn what_all_regions_refuse_is_refused_as_the_own_one_does() {
     let two = Two::start();
@@ -141,14 +164,37 @@ async fn what_all_regions_refuse_is_refused_as_the_own_one_does() {
 }
 
 #[tokio::test]
-async fn one_good_answer_is_enough() {
-    let two = Two::start();
-    let provider = two.provider();
-    two.fail(0, refusal(400, "DisabledException", ""));
-    let wrapped = wrap(&provider).await.unwrap();
-    assert!(unwrap(&provider, &wrapped.bytes).await.is_ok());
-    assert!(provider.observe(&call()).await.is_ok());
-    assert!(!provider.report()[0].0, "and what is wrong shows");
+async fn one_good_answer_is_enough_and_who_refused_is_asked_last() {
+    for refused in ["DisabledException", "NotFoundException", "AccessDeniedException"] {
+        let two = Two::start();
+        let provider = two.provider();
+        two.fail(0, refusal(400, refused, ""));
+        let wrapped = wrap(&provider).await.unwrap();
+        assert!(unwrap(&provider, &wrapped.bytes).await.is_ok());
+        assert_eq!(two.counts(), [1, 2], "{refused}: no second call begins with a refusal");
+        assert!(provider.observe(&call()).await.is_ok());
+        assert!(!provider.report()[0].0, "and what is wrong shows");
+        two.fail(0, None);
+        provider.observe(&call()).await.unwrap();
+        let before = two.counts();
+        assert!(unwrap(&provider, &wrapped.bytes).await.is_ok());
+        assert_eq!(two.counts(), [before[0] + 1, before[1]], "{refused}: well again");
+    }
+}
+
+/// A probe that finds the key refused there does not put the region first again; one that may not look says nothing.
+#[tokio::test]
+async fn a_probe_keeps_a_region_last_that_refuses_the_key() {
+    for (refused, own) in [("DisabledException", 0), ("AccessDeniedException", 1)] {
+        let two = Two::start();
+        let provider = two.provider();
+        two.fail(0, refusal(400, refused, ""));
+        wrap(&provider).await.unwrap();
+        provider.observe(&call()).await.unwrap();
+        let before = two.counts();
+        wrap(&provider).await.unwrap();
+        assert_eq!(two.counts(), [before[0] + own, before[1] + 1], "{refused}");
+    }
 }
 
 /// The own region's word counts where both describe the key.
