@@ -66,14 +66,20 @@ pub(crate) fn make() -> Result<Dist> {
         &out.join(format!("trousseau-{version}-linux-amd64.tar")),
         &tar(&files(&made.binary, &recipe)?, recipe.time)?,
     )?;
+    let sums = sums(&[&tarball, &image])?;
+    fs::write(out.join(SUMS), &sums).context("write the checksums")?;
+    Ok(Dist { image, tarball })
+}
+
+/// A line for each file, by its name alone.
+pub(crate) fn sums(paths: &[&Path]) -> Result<String> {
     let mut sums = String::new();
-    for path in [&tarball, &image] {
+    for path in paths {
         let content = fs::read(path).with_context(|| format!("read {}", path.display()))?;
         let name = path.file_name().unwrap_or_default().display();
         sums.push_str(&format!("{}  {name}\n", hex_digest(&content)));
     }
-    fs::write(out.join(SUMS), &sums).context("write the checksums")?;
-    Ok(Dist { image, tarball })
+    Ok(sums)
 }
 
 fn files(binary: &Path, recipe: &Recipe) -> Result<Vec<File>> {

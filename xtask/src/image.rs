@@ -2,7 +2,8 @@
 //!
 //! One layer FROM scratch: the static binary, the CA bundle, the account, licences and the bill of materials. It is
 //! written as an OCI image layout (a folder for crane, skopeo, oras) and as a docker-archive (for `docker load` and
-//! `ctr images import`). Two builds of one commit give one digest.
+//! `ctr images import`). Two builds of one commit give one digest: `--twice` shows it of the whole, a test of all but the
+//! binary.
 
 pub(crate) mod archive;
 mod binary;
@@ -10,6 +11,8 @@ pub(crate) mod licences;
 pub(crate) mod oci;
 pub(crate) mod rootfs;
 pub(crate) mod sbom;
+#[cfg(test)]
+mod tests;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -72,30 +75,55 @@ pub(crate) fn version() -> Result<String> {
 
 /// Makes the image of this checkout in `target/image`; cargo builds what has changed since the last time.
 pub(crate) fn of_this_checkout() -> Result<Made> {
-    make(&Recipe::of_this_checkout()?, &Path::new(root()).join("target/image"))
+    make(&Recipe::of_this_checkout()?, &out())
 }
 
 /// Makes the image in `target/image`, or twice in two folders to show that both are the same.
 pub(crate) fn run(twice: bool) -> Result<ExitCode> {
-    let recipe = Recipe::of_this_checkout()?;
-    let out = Path::new(root()).join("target/image");
-    let made = make(&recipe, &out)?;
-    println!("{}\n  digest   {}\n  archive  {}", recipe.name, made.digest, made.archive.display());
-    println!("  layout   {}\n  binary   {}", out.join("oci").display(), made.binary.display());
     if twice {
-        let again = make(&recipe, &Path::new(root()).join("target/image-again"))?;
-        if again.digest != made.digest {
-            bail!("a second build gave {}: the image is not reproducible", again.digest);
-        }
-        println!("a second build, in another folder and from nothing, gave the same digest");
+        self::twice()?;
+        return Ok(ExitCode::SUCCESS);
     }
+    let recipe = Recipe::of_this_checkout()?;
+    tell(&recipe, &make(&recipe, &out())?);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the image in `target/image`, and another one in another folder, from nothing; an error unless both are the same.
+pub(crate) fn twice() -> Result<()> {
+    let recipe = Recipe::of_this_checkout()?;
+    let made = make(&recipe, &out())?;
+    tell(&recipe, &made);
+    let again = Path::new(root()).join("target/image-again");
+    if again.exists() {
+        fs::remove_dir_all(&again).with_context(|| format!("remove {}", again.display()))?;
+    }
+    let again = make(&recipe, &again)?;
+    if again.digest != made.digest {
+        bail!("a second build gave {}: the image is not reproducible", again.digest);
+    }
+    println!("a second build, in another folder and from nothing, gave the same digest");
+    Ok(())
+}
+
+fn out() -> PathBuf {
+    Path::new(root()).join("target/image")
+}
+
+fn tell(recipe: &Recipe, made: &Made) {
+    println!("{}\n  digest   {}\n  archive  {}", recipe.name, made.digest, made.archive.display());
+    println!("  layout   {}\n  binary   {}", out().join("oci").display(), made.binary.display());
 }
 
 /// Builds the binary and puts the image together under `out`.
 pub(crate) fn make(recipe: &Recipe, out: &Path) -> Result<Made> {
     fs::create_dir_all(out).with_context(|| format!("create {}", out.display()))?;
     let binary = binary::build(&recipe.features, &out.join("build"))?;
+    lay_out(recipe, binary, out)
+}
+
+/// Puts the image of a binary together under `out`.
+fn lay_out(recipe: &Recipe, binary: PathBuf, out: &Path) -> Result<Made> {
     let metadata = sbom::metadata(&recipe.features)?;
     let files = rootfs::files(&binary, &metadata)?;
     let layer = archive::tar(&files, recipe.time)?;

@@ -2,16 +2,16 @@
 //!
 //! Tests that start real servers live in integration test targets whose name begins with `cluster`.
 
-use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, ExitCode, Stdio};
+use std::{env, fmt};
 
 use anyhow::{Context, Result, bail};
 
 use trousseau_cluster::Emulator;
 
 use crate::cargo::{TESTED, cargo, integration_tests};
-use crate::{dist, servers};
+use crate::{dist, image, servers};
 
 // They mostly wait for a server, so more of them than there are cores; some start three API servers.
 const CLUSTER_THREADS: &str = "--test-threads=4";
@@ -22,6 +22,9 @@ const LOCALEMU: &str = "cluster_localemu";
 const NODE: &str = "cluster_node";
 /// The target whose tests boot systemd, with the tarball.
 const SYSTEMD: &str = "cluster_systemd";
+
+/// Set, the image is built a second time from nothing, which takes minutes: it must be the same.
+const TWICE: &str = "TROUSSEAU_IMAGE_TWICE";
 
 /// Runs all tests, without those that start servers if `fast`.
 pub(crate) fn run(fast: bool) -> ExitCode {
@@ -53,6 +56,11 @@ fn run_all(fast: bool, tally: &mut Tally) -> Result<()> {
                     (node, machine) = (false, false);
                 }
             }
+        }
+        if env::var_os(TWICE).is_some()
+            && let Err(error) = image::twice()
+        {
+            tally.fail(&format!("{error:#}"));
         }
         let runnable = |target: &String| {
             (localemu || target != LOCALEMU) && (node || target != NODE) && (machine || target != SYSTEMD)

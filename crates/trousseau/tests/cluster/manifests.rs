@@ -109,15 +109,16 @@ fn kubernetes_takes_every_manifest() {
     let schemas = dir.path().join("schemas");
     write_schemas(&api, &schemas);
     let mut manifests = renders();
-    for base in [
-        "daemonset",
-        "daemonset-agent",
-        "static-pod",
-        "overlays/daemonset-agent",
-        "overlays/daemonset-agent-unprivileged",
-    ] {
-        let path = deploy("kustomize").join(base);
+    let kustomize = dir.path().join("kustomize");
+    assert!(Command::new("cp").arg("-r").arg(deploy("kustomize")).arg(&kustomize).status().unwrap().success());
+    fs::create_dir(kustomize.join("own")).unwrap();
+    fs::write(kustomize.join("own/kustomization.yaml"), UNPRIVILEGED).unwrap();
+    for base in ["daemonset", "daemonset-agent", "static-pod", "overlays/daemonset-agent", "own"] {
+        let path = kustomize.join(base);
         manifests.insert(base.replace('/', "-"), api.kubectl_text(&["kustomize", path.to_str().unwrap()]).unwrap());
+    }
+    for part in ["registry.example/trousseau", "runAsUser: 10123", "runAsNonRoot: true"] {
+        assert!(manifests["own"].contains(part), "the component is for any overlay: {}", manifests["own"]);
     }
     for (name, text) in &manifests {
         let file = dir.path().join(format!("{name}.yaml"));
@@ -134,6 +135,13 @@ fn kubernetes_takes_every_manifest() {
     let output = run(Server::Kubeconform, &["-schema-location", &location, wrong.to_str().unwrap()]);
     assert!(said(&output).contains("hostNetwrok"), "{}", said(&output));
 }
+
+/// An overlay as somebody's own, with the component.
+const UNPRIVILEGED: &str = "apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources: [../overlays/daemonset-agent]
+components: [../components/unprivileged]
+";
 
 /// The kinds that stand in the manifests, each with all types that there are.
 fn write_schemas(api: &ApiServer, folder: &Path) {

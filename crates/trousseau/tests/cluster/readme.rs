@@ -1,7 +1,7 @@
 //! The README's commands, run as they stand there; only paths and addresses are this test's.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -33,16 +33,29 @@ impl Shell {
         Self { path, variables, dir: dir.to_owned() }
     }
 
-    /// Runs a block by bash; its standard output.
+    /// Runs a block by bash, which must end well; its standard output.
     fn run(&self, script: &str) -> String {
+        let (ended_well, said, errors) = self.end_of(script);
+        assert!(ended_well, "{script}\n{said}\n{errors}");
+        said
+    }
+
+    /// The same of a block that must fail.
+    fn fail(&self, script: &str) -> String {
+        let (ended_well, said, errors) = self.end_of(script);
+        assert!(!ended_well, "{script}\n{said}\n{errors}");
+        said
+    }
+
+    /// Whether a block ended well, its standard output, its standard error.
+    fn end_of(&self, script: &str) -> (bool, String, String) {
         let script = script.replace("/etc/trousseau", self.dir.to_str().unwrap());
         let search = format!("{}:{}", self.path.display(), std::env::var("PATH").unwrap());
         let mut command = Command::new("bash");
         command.args(["-euo", "pipefail", "-c", &script]).env("PATH", search).envs(self.variables.iter().cloned());
         let output = command.output().unwrap();
-        let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "{script}\n{said}\n{errors}");
-        said.into_owned()
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.success(), text(&output.stdout), text(&output.stderr))
     }
 }
 
@@ -80,13 +93,14 @@ fn the_readme_encrypts_what_is_there_and_leads_back() {
 
     // 1 and 2: Vault's side, and the plugin with the README's file.
     shell.run(&block("vault"));
+    let mode = fs::metadata(dir.join("token")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "nobody else reads the token");
     fs::copy(ca.file(), dir.join("vault-ca.pem")).unwrap();
     let admin = free_port().unwrap();
     let text = block("config")
         .replace("https://vault.example:8200", &vault.tls_address().expect("Vault listens by TLS"))
         .replace("/run/trousseau", dir.to_str().unwrap())
-        .replace("/etc/trousseau", dir.to_str().unwrap())
-        .replace("group: root", &format!("group: \"{}\"", rustix::process::getgid().as_raw()));
+        .replace("/etc/trousseau", dir.to_str().unwrap());
     fs::write(dir.join("config.yaml"), format!("admin: 127.0.0.1:{admin}\n{text}")).unwrap();
     let command = block("serve").replace("/etc/trousseau", dir.to_str().unwrap());
     let args: Vec<&str> = command.split_whitespace().skip(2).collect();
@@ -97,9 +111,19 @@ fn the_readme_encrypts_what_is_there_and_leads_back() {
     let encryption = block("encryption").replace("/run/trousseau", dir.to_str().unwrap());
     api.set_encryption(&encryption).unwrap();
     api.restart().unwrap();
-    assert_eq!(shell.run(&block("prove")).lines().count(), 3, "the proof finds what is still in clear");
+    let prove = block("prove");
+    let in_clear = |number: u32| format!("/registry/secrets/default/before-{number}\n");
+    let all = [0, 1, 2].map(in_clear).concat();
+    assert_eq!(shell.fail(&prove), format!("{all}3 checked, 3 left\n"));
+    api.kubectl_text(&["label", "secrets", "before-0", "before-1", "written=again"]).unwrap();
+    assert_eq!(shell.fail(&prove), format!("{}3 checked, 1 left\n", in_clear(2)));
     shell.run(&block("rewrite"));
-    assert_eq!(shell.run(&block("prove")), "", "none is left");
+    assert_eq!(shell.run(&prove), "3 checked, 0 left\n");
+    let nobody = format!("ETCDCTL_ENDPOINTS=http://127.0.0.1:{}", free_port().unwrap());
+    assert_eq!(shell.fail(&format!("{nobody}\n{prove}")), "0 checked, 0 left\n", "no proof without an etcd");
+    // As somebody pastes it.
+    let pasted = format!("set +euo pipefail\n{nobody}\n{prove}");
+    assert_eq!(shell.fail(&pasted), "0 checked, 0 left\n");
     api.set_encryption(&encryption.replace("      - identity: {}", "")).unwrap();
     api.restart().unwrap();
     let read = |api: &ApiServer| api.kubectl_text(&["get", "secret", "before-1", "-o", "jsonpath={.data.password}"]);

@@ -43,7 +43,9 @@ pub(crate) struct Values {
     env: Option<BTreeMap<String, String>>,
     /// Requests and limits of the plugin.
     resources: Option<Object>,
-    /// The nodes.
+    /// The nodes; null = any that `nodeSelector` takes.
+    affinity: Option<Object>,
+    /// Further labels that a node must have.
     node_selector: Option<BTreeMap<String, String>>,
     /// What may be wrong with a node.
     tolerations: Option<Vec<Object>>,
