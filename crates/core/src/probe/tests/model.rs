@@ -4,12 +4,15 @@
 //! before are not followed again. Time is in ticks, in each of which each node probes at least once. A fake KMS without
 //! cryptography answers at once; the Guard (retries, breaker) is left out, but for what it does with a lagging node.
 
+mod acts;
 mod broken;
 mod explore;
 mod kms;
 mod node;
 mod rules;
 mod scope;
+mod surroundings;
+mod world;
 
 use explore::explore;
 use kms::{Habits, Times};
