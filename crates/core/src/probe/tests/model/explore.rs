@@ -3,38 +3,15 @@
 //! What one node does from one state, in front of one KMS, is asked of the real code once and remembered.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 use std::rc::Rc;
 
 use super::acts::{Class, Step, Steps, acts};
+use super::found::{Explored, Violation};
 use super::kms::{Kms, Times, Version};
 use super::node::{Around, Machine, Node, Record};
 use super::rules;
-use super::scope::Scope;
+use super::scope::{Budget, Scope};
 use super::world::{Interned, Next, Slot, World};
-
-/// What a run has seen.
-#[derive(Clone, Copy)]
-pub(super) struct Explored {
-    pub(super) states: usize,
-    pub(super) transitions: usize,
-    /// Acts of the real code.
-    pub(super) acts: usize,
-}
-
-impl fmt::Display for Explored {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { states, transitions, acts } = self;
-        write!(f, "{states} states, {transitions} transitions, {acts} acts of the real code")
-    }
-}
-
-/// A schedule after which something does not hold.
-#[derive(Debug)]
-pub(super) struct Violation {
-    pub(super) what: String,
-    pub(super) schedule: Vec<String>,
-}
 
 pub(super) struct Explorer {
     pub(super) scope: Scope,
@@ -45,6 +22,7 @@ pub(super) struct Explorer {
     steps: HashMap<(u32, u16, u16, i16, bool, Class), Steps>,
     readable: HashMap<(u16, u16, u16), Result<(), String>>,
     acts: usize,
+    settled: usize,
 }
 
 /// Runs a scope to its end, or to the first thing that does not hold.
@@ -58,6 +36,7 @@ pub(super) fn explore(scope: Scope) -> Result<Explored, Violation> {
         steps: HashMap::new(),
         readable: HashMap::new(),
         acts: 0,
+        settled: 0,
     };
     let start = explorer.start();
     let mut index: HashSet<World> = HashSet::from([start.clone()]);
@@ -91,7 +70,7 @@ pub(super) fn explore(scope: Scope) -> Result<Explored, Violation> {
         }
         at += 1;
     }
-    Ok(Explored { states: all.len(), transitions, acts: explorer.acts })
+    Ok(Explored { states: all.len(), transitions, acts: explorer.acts, settled: explorer.settled })
 }
 
 impl Explorer {
@@ -241,6 +220,7 @@ impl Explorer {
         }
         if world.quiet >= self.scope.settled() && world.slots.iter().all(|slot| slot.probed) {
             let kms = &self.views.all[usize::from(fresh)];
+            self.settled += usize::from(world.left == Budget::default());
             for slot in &world.slots {
                 rules::agreed(&self.scope, &self.machine, kms, &self.nodes.all[slot.node as usize])?;
             }

@@ -100,10 +100,14 @@ impl Explorer {
             put(format!("node {at}'s KMS catches up"), &|then| then.slots[at].behind -= 1);
         }
         if world.left.restarts > 0 {
-            // The state that all started from.
+            let restarted = match self.scope.starts_where_it_was() {
+                true => self.machine.restarted(&self.nodes.all[world.slots[at].node as usize]),
+                false => self.machine.fresh(),
+            };
+            let node = self.nodes.put(&restarted);
             put(format!("node {at} restarts"), &|then| {
                 then.left.restarts -= 1;
-                (then.slots[at].node, then.slots[at].probed) = (0, false);
+                (then.slots[at].node, then.slots[at].probed) = (node, false);
             });
         }
         if world.left.clocks > 0 {
