@@ -11,6 +11,7 @@ mod bad_input;
 mod bench;
 mod canary;
 mod commands;
+mod drain;
 #[path = "../load/mod.rs"]
 mod load;
 mod lying_vault;
