@@ -1,7 +1,8 @@
 //! `cargo xtask test --soak`: what could go on for ever, for as long as wanted.
 //!
 //! Tests of a cluster whose name begins with `soak` take their length from TROUSSEAU_SOAK (whole seconds) and have a
-//! short form without it. Before them, each fuzz test runs for a tenth of the time.
+//! short form without it. Before them, each fuzz test runs for a tenth of the time, and the model of the probe is explored
+//! to its larger bounds, whose length is their own: some minutes in a release build.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -31,6 +32,11 @@ fn run_all(length: Duration, tally: &mut Tally) -> Result<()> {
     let mut command = cargo("test --workspace --no-fail-fast --lib --bins");
     tally
         .run(command.arg(TESTED).args(select(&others)).args(["--", "fuzz"]).env("BOLERO_RANDOM_TEST_TIME_MS", fuzz))?;
+    let before = tally.count_run();
+    tally.run(cargo("test -p trousseau-core --lib --release").args(["--", "--ignored", "--nocapture", "soak_"]))?;
+    if tally.count_run() == before {
+        bail!("no ignored test of trousseau-core has `soak_` in its name");
+    }
     let variables = servers::variables()?;
     let mut command = cargo("test --workspace --no-fail-fast");
     // Without capture: it says how far it is, and with which seed.

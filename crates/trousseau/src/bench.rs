@@ -75,11 +75,12 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Report> {
         let warm = Bounds { duration: Some(plan.warmup), calls: None, rate: plan.rate };
         Load::new(warm, plan.concurrency).run(&callers, false).await;
     }
-    let (pid, connects) = (target.pid(), target.connects());
+    let retried = || callers.iter().map(Caller::retried).sum::<u64>();
+    let (pid, connects, retries) = (target.pid(), target.connects(), retried());
     let before = pid.and_then(server::usage);
     let bounds = Bounds { duration: plan.duration, calls: plan.calls, rate: plan.rate };
     let done = Load::new(bounds, plan.concurrency).run(&callers, plan.progress).await;
-    let (now, answered) = (target.pid(), done.calls());
+    let (now, answered) = (target.pid(), done.calls);
     let server = server::Server::between(pid, now, before, now.and_then(server::usage), answered);
-    Ok(Report::new(plan, done, server, target.connects() - connects))
+    Ok(Report::new(plan, done, server, [target.connects() - connects, retried() - retries]))
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -55,6 +56,7 @@ pub(super) struct Caller {
     timeout: Duration,
     plaintext: Arc<[u8]>,
     records: Arc<Vec<Record>>,
+    retried: Arc<AtomicU64>,
     v1: V1<Channel>,
     v2: V2<Channel>,
 }
@@ -85,6 +87,7 @@ impl Caller {
             timeout: plan.timeout,
             plaintext: plaintext.into(),
             records: Arc::default(),
+            retried: Arc::default(),
             v1: V1::new(channel.clone()),
             v2: V2::new(channel),
         })
@@ -107,6 +110,11 @@ impl Caller {
         self.records = records;
     }
 
+    /// Tries so far that were made again, of all clones.
+    pub(super) fn retried(&self) -> u64 {
+        self.retried.load(Ordering::Relaxed)
+    }
+
     /// Makes the call with this number.
     pub(super) async fn call(&mut self, number: u64) -> Result<(), Fault> {
         let mut outcome = self.attempt(number).await;
@@ -114,6 +122,7 @@ impl Caller {
             if !matches!(&outcome, Err(Fault { unsent: true, .. })) {
                 break;
             }
+            self.retried.fetch_add(1, Ordering::Relaxed);
             outcome = self.attempt(number).await;
         }
         outcome

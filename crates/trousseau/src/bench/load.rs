@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,9 @@ pub(super) struct Load {
 /// What a load came to.
 pub(super) struct Done {
     pub(super) seconds: f64,
-    /// Of every call, good or not, in nanoseconds.
+    /// Calls that ended, good or not.
+    pub(super) calls: u64,
+    /// Of each of them, and of each that never began how long it had waited at the end; in nanoseconds.
     pub(super) latency: Histogram<u64>,
     pub(super) errors: BTreeMap<&'static str, u64>,
     pub(super) first_error: Option<String>,
@@ -48,6 +50,8 @@ struct Shared {
     due: Semaphore,
     next: AtomicU64,
     finished: AtomicU64,
+    /// When it was over: no call begins later.
+    over: OnceLock<Instant>,
 }
 
 struct Tally {
@@ -79,6 +83,7 @@ impl Load {
             due: Semaphore::new(0),
             next: AtomicU64::new(0),
             finished: AtomicU64::new(0),
+            over: OnceLock::new(),
         });
         let pacer = shared.interval.map(|interval| {
             let shared = Arc::clone(&shared);
@@ -107,9 +112,10 @@ impl Load {
         for tally in &tallies {
             total.add(&tally.lock().unwrap_or_else(PoisonError::into_inner));
         }
-        let Tally { latency, errors, first_error } = total;
-        let unsent = due.map_or(0, |due| due.saturating_sub(latency.len()));
-        Done { seconds, latency, errors, first_error, unsent }
+        let Tally { mut latency, errors, first_error } = total;
+        let calls = latency.len();
+        let unsent = due.map_or(0, |due| shared.add_unsent(due, &mut latency));
+        Done { seconds, calls, latency, errors, first_error, unsent }
     }
 
     fn bar(&self) -> ProgressBar {
@@ -133,7 +139,7 @@ impl Shared {
             Some(interval) => {
                 self.due.acquire().await.ok()?.forget();
                 let number = self.next.fetch_add(1, Ordering::Relaxed);
-                Some((number, self.began + Duration::from_secs_f64(number as f64 * interval)))
+                Some((number, self.due_at(number, interval)))
             }
             None => {
                 let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -150,7 +156,7 @@ impl Shared {
     fn pace(&self, interval: f64) -> u64 {
         let mut due = 0;
         while due < self.calls && !self.due.is_closed() {
-            let at = self.began + Duration::from_secs_f64(due as f64 * interval);
+            let at = self.due_at(due, interval);
             if self.end.is_some_and(|end| at >= end) {
                 break;
             }
@@ -174,7 +180,24 @@ impl Shared {
         due
     }
 
+    fn due_at(&self, number: u64, interval: f64) -> Instant {
+        self.began + Duration::from_secs_f64(number as f64 * interval)
+    }
+
+    /// Counts each call that was due and never began as long as it had waited: left out, the slowest would be the ones
+    /// that nobody sees. How many these are.
+    fn add_unsent(&self, due: u64, latency: &mut Histogram<u64>) -> u64 {
+        let (begun, over) = (self.next.load(Ordering::Relaxed), *self.over.get_or_init(Instant::now));
+        let interval = self.interval.unwrap_or_default();
+        for number in begun..due {
+            let waited = over.saturating_duration_since(self.due_at(number, interval));
+            latency.saturating_record(waited.as_nanos() as u64);
+        }
+        due.saturating_sub(begun)
+    }
+
     fn stop(&self) {
+        self.over.get_or_init(Instant::now);
         self.due.close();
     }
 }
@@ -216,11 +239,5 @@ impl Tally {
         if self.first_error.is_none() {
             self.first_error.clone_from(&other.first_error);
         }
-    }
-}
-
-impl Done {
-    pub(super) fn calls(&self) -> u64 {
-        self.latency.len()
     }
 }

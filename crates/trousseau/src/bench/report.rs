@@ -35,7 +35,8 @@ pub struct Report {
     pub unsent: u64,
     /// Good calls each second.
     pub calls_per_second: f64,
-    /// Of all calls that ended, failed ones too; with a rate, from when each was due.
+    /// Of all calls that ended, failed ones too; with a rate, from when each was due, and of those never begun until the
+    /// end.
     pub latency_micros: Latency,
     /// How many failed, by gRPC code or by what was wrong with the answer.
     pub errors: BTreeMap<&'static str, u64>,
@@ -43,6 +44,8 @@ pub struct Report {
     pub first_error: Option<String>,
     /// Connections made anew during the run.
     pub reconnects: u64,
+    /// Tries that the server did not touch, because it was ending, and that were made again within the same call.
+    pub retried: u64,
     /// The server's cost; null where its process can't be seen.
     pub server: Option<Server>,
 }
@@ -64,8 +67,8 @@ pub struct Latency {
 }
 
 impl Report {
-    pub(super) fn new(plan: &Plan, done: Done, server: Option<Server>, reconnects: u64) -> Self {
-        let (calls, failed) = (done.calls(), done.errors.values().sum());
+    pub(super) fn new(plan: &Plan, done: Done, server: Option<Server>, [reconnects, retried]: [u64; 2]) -> Self {
+        let (calls, failed) = (done.calls, done.errors.values().sum());
         Self {
             api: plan.api,
             call: plan.operation,
@@ -81,8 +84,26 @@ impl Report {
             errors: done.errors,
             first_error: done.first_error,
             reconnects,
+            retried,
             server,
         }
+    }
+}
+
+/// Of the calls that were due, how many may stay unsent at a run's end: one more, and the server did not keep up.
+const UNSENT_SHARE: f64 = 0.01;
+
+impl Report {
+    /// What makes the run a failed one.
+    pub fn failure(&self) -> Option<String> {
+        let Self { calls, failed, unsent, .. } = *self;
+        if let Some(first) = &self.first_error {
+            return Some(format!("{failed} of {calls} calls failed; the first: {first}"));
+        }
+        let due = calls + unsent;
+        (unsent as f64 > due as f64 * UNSENT_SHARE).then(|| {
+            format!("{unsent} of {due} calls were due and never begun: the server did not keep up with the rate")
+        })
     }
 }
 
@@ -125,6 +146,9 @@ impl fmt::Display for Report {
         }
         if self.reconnects > 0 {
             writeln!(f, "  connection made anew {} times", self.reconnects)?;
+        }
+        if self.retried > 0 {
+            writeln!(f, "  {} tries were not touched by the server and made again", self.retried)?;
         }
         if self.unsent > 0 {
             writeln!(f, "  {} calls were due and never begun: the server did not keep up with the rate", self.unsent)?;

@@ -78,11 +78,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             println!("{}", serde_json::to_string_pretty(&report).context("can't print the figures")?);
         }
     }
-    match report.first_error {
+    match report.failure() {
         None => Ok(()),
-        Some(first) => {
-            Err(Failure::Failed(anyhow!("{} of {} calls failed; the first: {first}", report.failed, report.calls)))
-        }
+        Some(text) => Err(Failure::Failed(anyhow!("{text}"))),
     }
 }
 

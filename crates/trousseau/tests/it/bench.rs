@@ -49,6 +49,7 @@ fn every_call_of_both_apis_is_measured_on_our_own_plugin() {
             assert_eq!((&figures["concurrency"], &figures["connections"]), (&7.into(), &3.into()));
             assert_eq!((&figures["rate"], &figures["firstError"]), (&Value::Null, &Value::Null));
             assert_eq!((&figures["errors"], &figures["reconnects"]), (&serde_json::json!({}), &0.into()));
+            assert_eq!(figures["retried"], 0, "{figures}");
             assert_eq!(figures["server"]["pid"], serve.child.id());
             assert!(figures["server"]["cpuMicrosPerCall"].is_f64(), "{figures}");
             assert!(figures["server"]["residentBytes"].as_u64() > Some(1_000_000), "{figures}");
@@ -214,9 +215,14 @@ fn an_open_loop_shows_the_calls_that_a_stall_kept_waiting() {
     let stage = Stage::set(Liar { stall_first: Duration::from_millis(500), ..Liar::default() });
     let args = ["--call", "status", "--rate", "100", "--duration", "300ms", "-c", "1"];
     let (output, figures) = bench(&stage.socket(), &args);
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
     let (calls, unsent) = (figures["calls"].as_u64().unwrap(), figures["unsent"].as_u64().unwrap());
     assert!(calls <= 1 && calls + unsent == 30, "what was due and never begun is said: {figures}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("29 of 30 calls were due and never begun"), "{said}");
+    // The 29 had waited for 290, 280 ... 10 ms at the end: half of all for 150 ms and more.
+    assert!(figures["latencyMicros"]["p50"].as_f64() >= Some(130_000.0), "{figures}");
+    assert_eq!((&figures["failed"], &figures["errors"]), (&0.into(), &serde_json::json!({})));
 }
 
 #[test]

@@ -14,10 +14,13 @@
 //! | what a panic says | `panics` |
 //! | memory: core file, /proc/PID/mem, /proc/PID/environ | `memory` |
 //! | the environment, as --help and errors could show it | `commands` |
+//! | token, seeds and local key through `any` and `plugin` | `composed` |
+//! | AWS's and Azure's credentials and tokens | not here: `secrecy` of those crates' own tests, on the provider alone |
 //! | PIN of a PKCS#11 token | comes with PKCS#11 |
 
 mod caller;
 mod commands;
+mod composed;
 mod configuration;
 mod echo;
 mod files;

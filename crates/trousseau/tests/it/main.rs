@@ -13,6 +13,7 @@ mod canary;
 mod commands;
 #[path = "../honest_vault/mod.rs"]
 mod honest_vault;
+mod drain;
 #[path = "../load/mod.rs"]
 mod load;
 mod lying_vault;

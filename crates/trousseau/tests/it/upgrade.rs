@@ -21,7 +21,7 @@ fn ten_upgrades_by_take_over_under_load_fail_no_call() {
         running = new;
     }
     for report in loads.map(Load::end) {
-        assert!(report["reconnects"].as_u64().unwrap() >= 10, "{report}");
+        assert!(report["reconnects"].as_u64().unwrap() >= 10 && report["retried"].is_u64(), "{report}");
         assert_eq!(report["errors"], serde_json::json!({}), "{report}\n{}", running.log());
     }
 }

@@ -4,12 +4,16 @@
 //! before are not followed again. Time is in ticks, in each of which each node probes at least once. A fake KMS without
 //! cryptography answers at once; the Guard (retries, breaker) is left out, but for what it does with a lagging node.
 
+mod acts;
 mod broken;
 mod explore;
+mod found;
 mod kms;
 mod node;
 mod rules;
 mod scope;
+mod surroundings;
+mod world;
 
 use explore::explore;
 use kms::{Habits, Times};
@@ -49,7 +53,10 @@ const BASE: Scope = Scope {
 fn holds(scope: Scope) {
     let began = std::time::Instant::now();
     match explore(scope) {
-        Ok(seen) => println!("{}: {seen} in {:?}", scope.name, began.elapsed()),
+        Ok(seen) => {
+            println!("{}: {seen} in {:?}", scope.name, began.elapsed());
+            assert!(seen.settled > 0, "{}: too short for all to agree after the last event", scope.name);
+        }
         Err(violation) => {
             panic!("{}: {}\nafter:\n  {}", scope.name, violation.what, violation.schedule.join("\n  "))
         }
@@ -60,6 +67,12 @@ fn holds(scope: Scope) {
 fn three_nodes_turn_together() {
     let budget = Budget { rotations: 1, outages: 1, ..NONE };
     holds(Scope { name: "three nodes, a rotation, an outage", nodes: 3, budget, ..BASE });
+}
+
+#[test]
+fn three_nodes_of_which_one_restarts() {
+    let budget = Budget { rotations: 2, restarts: 1, ..NONE };
+    holds(Scope { name: "three nodes, two rotations, a restart", nodes: 3, budget, ..BASE });
 }
 
 #[test]
@@ -79,7 +92,7 @@ fn encrypts_amid_rounds() {
 #[test]
 fn lagging_standbys_and_clocks_off() {
     let budget = Budget { rotations: 1, clocks: 1, ..NONE };
-    let scope = Scope { delay: 3, ticks: 6, lag: 1, budget, ..BASE };
+    let scope = Scope { delay: 3, ticks: 9, lag: 1, budget, ..BASE };
     holds(Scope { name: "standbys that lag, clocks a tick off, no active node", habits: STANDBY, ..scope });
     holds(Scope { name: "key files that are copied late, clocks a tick off", habits: FILE, ..scope });
 }
@@ -120,7 +133,7 @@ fn soak_more_nodes_and_more_events() {
     let budget = Budget { rotations: 2, outages: 1, intrusions: 2, faults: 1, ..NONE };
     holds(Scope { name: "one node, Encrypts amid rounds, a fault", nodes: 1, ticks: 7, budget, ..BASE });
     let budget = Budget { rotations: 1, restarts: 1, outages: 1, clocks: 1, ..NONE };
-    let scope = Scope { delay: 3, ticks: 6, lag: 1, budget, ..BASE };
+    let scope = Scope { delay: 3, ticks: 9, lag: 1, budget, ..BASE };
     holds(Scope { name: "standbys that lag, clocks a tick off, no active node", habits: STANDBY, ..scope });
     holds(Scope { name: "standbys that lag, clocks a tick off", ..scope });
     holds(Scope { name: "key files that are copied late, clocks a tick off", habits: FILE, ..scope });

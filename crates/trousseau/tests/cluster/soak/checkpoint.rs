@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::calm::assert_calm;
 use super::identity::Identities;
 use super::ledger::CANARY;
 use super::load::Load;
@@ -12,8 +13,10 @@ use crate::rig::Rig;
 const HEALED: Duration = Duration::from_secs(200);
 const MOST_MEMORY: f64 = 100e6;
 const MOST_DESCRIPTORS: f64 = 200.0;
+/// What `serve` prints instead of Rust's own text.
+const PANIC: &str = "trousseau: panic";
 
-pub(crate) fn checkpoint(rig: &mut Rig, storm: &mut Storm, load: &Load<'_>, identities: &Identities) {
+pub(crate) fn checkpoint(rig: &mut Rig, storm: &mut Storm, load: &Load<'_>, identities: &Identities, length: Duration) {
     // A token lives for an hour.
     storm.replace_token(rig);
     rig.plugin.wait_ready();
@@ -29,6 +32,7 @@ pub(crate) fn checkpoint(rig: &mut Rig, storm: &mut Storm, load: &Load<'_>, iden
     let acknowledged = load.assert_all_readable();
     let stored = identities.scan(&rig.etcd, load.run());
     assert!(stored >= acknowledged, "{stored} Secrets in etcd, {acknowledged} were acknowledged");
+    assert_calm(&rig.plugin, length);
     look_at_the_plugin(rig);
 }
 
@@ -46,6 +50,6 @@ fn look_at_the_plugin(rig: &Rig) {
     assert!(memory > 0.0 && memory < MOST_MEMORY, "{memory} bytes resident");
     assert!(descriptors > 0.0 && descriptors < MOST_DESCRIPTORS, "{descriptors} open descriptors");
     let log = rig.plugin.log();
-    assert!(!log.contains("panicked"), "{log}");
+    assert!(!log.contains(PANIC), "{log}");
     assert!(!log.contains(CANARY) && !log.contains(&token(rig)), "i9: a secret in the log");
 }

@@ -6,7 +6,7 @@ use tonic::metadata::{MetadataKey, MetadataValue};
 use trousseau_kms_api::{v1beta1, v2};
 
 use super::search::{Canary, Outputs, Search};
-use super::stage::{FORMATS, Stage, timed};
+use super::stage::{FORMATS, Stage, material, timed};
 use crate::process::{free_port, local};
 
 #[test]
@@ -15,11 +15,7 @@ fn i9_what_a_caller_writes_is_not_repeated() {
         let admin = free_port();
         let (dir, text) = local(&format!("admin: 127.0.0.1:{admin}\nlog: {{level: trace, format: {format}}}\n"));
         fs::write(dir.path().join("config.yaml"), text).unwrap();
-        let key_file = fs::read_to_string(dir.path().join("local.key")).unwrap();
-        let material =
-            key_file.lines().find_map(|line| line.trim().strip_prefix("key: \"")?.strip_suffix('"')).unwrap();
-        let material = Canary { name: "local key material", bytes: base64_decoded(material) };
-
+        let material = material(dir.path());
         let stage =
             Stage::start(dir.path(), admin, &["--config", dir.path().join("config.yaml").to_str().unwrap()], &[]);
         stage.wait_ready();
@@ -93,9 +89,4 @@ fn hostile(stage: &Stage, good: &v2::EncryptResponse, seed: &Canary, field: &Can
     stage.caller.call("v1 Decrypt", outputs, |mut v1, _| async move {
         v1.decrypt(timed(v1beta1::DecryptRequest { version: word.into(), cipher: Vec::new() })).await
     });
-}
-
-fn base64_decoded(text: &str) -> Vec<u8> {
-    use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD.decode(text).unwrap()
 }

@@ -13,12 +13,12 @@ use trousseau_testkit::ca::TestCa;
 use trousseau_testkit::https::{Front, Reply, Request, ScriptedServer};
 
 use super::search::{Canary, Outputs, Search};
-use super::stage::{FORMATS, Stage, Wrapped};
+use super::stage::{ASKED, FORMATS, Stage, Wrapped};
 use crate::lying_vault::honest;
 use crate::process::{free_port, wait_for};
 
 /// How a secret is written down.
-const WRITTEN: [fn(&[u8]) -> String; 12] = [
+pub(super) const WRITTEN: [fn(&[u8]) -> String; 12] = [
     |secret| String::from_utf8_lossy(secret).into_owned(),
     |secret| String::from_utf8_lossy(&secret[..secret.len() / 2]).into_owned(),
     |secret| secret.iter().map(|byte| char::from(*byte)).collect(),
@@ -34,7 +34,7 @@ const WRITTEN: [fn(&[u8]) -> String; 12] = [
 ];
 
 /// Where in an answer a text stands.
-const PLACES: [fn(&str) -> Reply; 22] = [
+pub(super) const PLACES: [fn(&str) -> Reply; 22] = [
     |text| Reply::json(400, &json!({"errors": [text]})),
     |text| Reply::json(400, &json!({"errors": [format!("can't decode `{text}` as base64"), text]})),
     |text| Reply::json(400, &json!({"errors": [format!("cipher: message authentication failed: {text}")]})),
@@ -87,16 +87,16 @@ fn echo(request: &Request, seed: &[u8], round: usize) -> Option<Reply> {
 }
 
 /// Answers honestly in round 0, echoes in all others.
-struct EchoingVault {
-    server: ScriptedServer,
+pub(super) struct EchoingVault {
+    pub(super) server: ScriptedServer,
     round: Arc<AtomicUsize>,
-    ca: TestCa,
+    pub(super) ca: TestCa,
 }
 
 impl EchoingVault {
     const ROUNDS: usize = PLACES.len() * WRITTEN.len() * 3;
 
-    fn start(seed: &Canary) -> Self {
+    pub(super) fn start(seed: &Canary) -> Self {
         let (ca, round, seed) = (TestCa::new(), Arc::new(AtomicUsize::new(0)), seed.bytes.clone());
         let current = Arc::clone(&round);
         let asked = Mutex::new(0_usize);
@@ -108,6 +108,10 @@ impl EchoingVault {
         Self { server, round, ca }
     }
 
+    pub(super) fn set(&self, round: usize) {
+        self.round.store(round, Ordering::SeqCst);
+    }
+
     /// All answers, a call of each kind for each of them.
     fn drive(&self, stage: &Stage, seed: &Canary, outputs: &mut Outputs) {
         stage.wait_ready();
@@ -115,7 +119,7 @@ impl EchoingVault {
         let opened = stage.caller.decrypt(&wrapped, outputs);
         assert!(opened.into_iter().all(|opened| opened.as_ref() == Some(&seed.bytes)), "both APIs work");
         for round in 1..=Self::ROUNDS {
-            self.round.store(round, Ordering::SeqCst);
+            self.set(round);
             stage.caller.encrypt(&seed.bytes, outputs);
             stage.caller.decrypt(&wrapped, outputs);
             if round % PLACES.len() == 0 {
@@ -124,18 +128,18 @@ impl EchoingVault {
             }
         }
         // Probes too: by now they failed in several ways, and recover.
-        self.round.store(0, Ordering::SeqCst);
+        self.set(0);
         wait_for("an honest answer", 30, || works(stage, &wrapped, seed));
     }
 }
 
-fn works(stage: &Stage, wrapped: &Wrapped, seed: &Canary) -> bool {
+pub(super) fn works(stage: &Stage, wrapped: &Wrapped, seed: &Canary) -> bool {
     let opened = stage.caller.decrypt(wrapped, &mut Outputs::default());
     opened.into_iter().all(|opened| opened.as_ref() == Some(&seed.bytes))
 }
 
 /// Many failures, each told: no retries, no breaker.
-fn settings(format: &str, admin: u16, dir: &std::path::Path) -> String {
+pub(super) fn settings(format: &str, admin: u16, dir: &std::path::Path) -> String {
     format!(
         "admin: 127.0.0.1:{admin}\nsocket: {{path: {}/kms.sock}}\nlog: {{level: trace, format: {format}}}\n\
          health: {{grace: 1s}}\nprobe: {{interval: 150ms, afterFailure: 100ms, promotionDelay: 300ms}}\n\
@@ -145,6 +149,8 @@ fn settings(format: &str, admin: u16, dir: &std::path::Path) -> String {
 }
 
 fn finish(stage: Stage, mut outputs: Outputs, seed: Canary, token: Canary, secret: &[&str]) {
+    let asked = stage.serve.log().matches(ASKED).count();
+    assert!(asked > EchoingVault::ROUNDS, "only {asked} lines below info");
     stage.finish(&mut outputs, secret);
     assert!(outputs.contain("probe failed") && outputs.contain("a call failed"), "the log was read");
     let told = outputs.count("answered 4") + outputs.count("answered 5");
@@ -213,12 +219,12 @@ fn i9_an_echoing_vault_gets_nothing_out_token_in_the_legacy_file() {
     let wrapped = stage.caller.encrypt(&seed.bytes, &mut outputs).unwrap();
     // Retries and the breaker are at work here, so only one place of each kind.
     for round in (0..PLACES.len()).map(|place| 1 + place + PLACES.len() * (place % WRITTEN.len())) {
-        vault.round.store(round, Ordering::SeqCst);
+        vault.set(round);
         stage.caller.encrypt(&seed.bytes, &mut outputs);
         stage.caller.decrypt(&wrapped, &mut outputs);
         stage.pages(&mut outputs, "while Vault echoes");
     }
-    vault.round.store(0, Ordering::SeqCst);
+    vault.set(0);
     wait_for("an honest answer", 60, || works(&stage, &wrapped, &seed));
     stage.finish(&mut outputs, &["config.yaml"]);
     assert!(outputs.contain("inline-token") && outputs.contain("a call failed"), "the log was read");

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustix::process::Signal;
 use tokio::runtime::{Builder, Runtime};
 use tonic::transport::{Channel, Endpoint};
@@ -12,11 +14,21 @@ use trousseau_kms_api::v1beta1::key_management_service_client::KeyManagementServ
 use trousseau_kms_api::v2::key_management_service_client::KeyManagementServiceClient as V2;
 use trousseau_kms_api::{v1beta1, v2};
 
-use super::search::Outputs;
+use super::search::{Canary, Outputs};
 use crate::process::{Serve, UID, get, wait_for};
 
 /// The two shapes of a log line.
 pub(crate) const FORMATS: [&str; 2] = ["json", "text"];
+
+/// What is told of each call to a KMS at debug and below. There are no lines at trace alone: nothing of ours writes any.
+pub(crate) const ASKED: &str = "asked the KMS";
+
+/// The material in `local.key`.
+pub(crate) fn material(dir: &Path) -> Canary {
+    let file = fs::read_to_string(dir.join("local.key")).unwrap();
+    let base64 = file.lines().find_map(|line| line.trim().strip_prefix("key: \"")?.strip_suffix('"')).unwrap();
+    Canary { name: "local key material", bytes: STANDARD.decode(base64).unwrap() }
+}
 
 /// A running process, its caller, and where its admin pages are.
 pub(crate) struct Stage {
@@ -50,6 +62,8 @@ impl Stage {
     /// Signals and reloads, then all that is left behind: logs, command line, files. `secret` names the files that
     /// hold secrets because they were put there.
     pub(crate) fn finish(mut self, outputs: &mut Outputs, secret: &[&str]) {
+        // Before SIGUSR1, which would turn debug on by itself.
+        assert!(self.serve.log().contains(ASKED), "it was not at its most verbose level:\n{}", self.serve.log());
         self.serve.signal(Signal::USR1);
         self.serve.signal(Signal::HUP);
         wait_for("both signals", 10, || self.serve.log().contains("SIGUSR1"));

@@ -3,7 +3,7 @@
 use super::explore::explore;
 use super::node::Broken;
 use super::scope::{Budget, Scope};
-use super::{BASE, NONE, STANDBY};
+use super::{BASE, NONE, STANDBY, UNTOLD};
 
 fn sees(broken: Broken, property: &str, scope: Scope) {
     let violation =
@@ -22,4 +22,10 @@ fn the_model_sees_a_broken_rule() {
     sees(Broken::UseForgotten, "no seed", Scope { budget, ..BASE });
     let budget = Budget { rotations: 1, restores: 1, ..NONE };
     sees(Broken::NoLineage, "older backup", Scope { nodes: 1, ticks: 7, budget, ..BASE });
+    let budget = Budget { rotations: 1, clocks: 1, ..NONE };
+    sees(Broken::ActiveForgotten, "never reused", Scope { nodes: 1, budget, ..BASE });
+    let budget = Budget { rotations: 1, restarts: 1, ..NONE };
+    sees(Broken::StartsAtLowest, "never reused", Scope { nodes: 1, budget, ..BASE });
+    let budget = Budget { rotations: 1, ..NONE };
+    sees(Broken::NoCounting, "no flip-flop", Scope { observations: 3, ticks: 6, habits: UNTOLD, budget, ..BASE });
 }

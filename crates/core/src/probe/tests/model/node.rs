@@ -47,6 +47,8 @@ pub(super) struct Node {
     /// The id of the last answered Encrypt, and those that were left for it.
     pub(super) used: Option<KeyId>,
     pub(super) left: BTreeSet<String>,
+    /// This process answered it, and not the one before.
+    pub(super) used_here: bool,
 }
 
 /// Ways to break the rule: the model must see each.
@@ -62,6 +64,12 @@ pub(super) enum Broken {
     UseForgotten,
     /// What was proven of the key is forgotten between rounds.
     NoLineage,
+    /// Which version writes is forgotten between rounds.
+    ActiveForgotten,
+    /// A process begins with the lowest version, whatever is old enough.
+    StartsAtLowest,
+    /// Observations of versions without times are not added up.
+    NoCounting,
 }
 
 /// How one act of a node goes.
@@ -165,7 +173,13 @@ impl Machine {
             promotion: Promotion::new(self.rule),
             used: None,
             left: BTreeSet::new(),
+            used_here: false,
         }
+    }
+
+    /// The next process for the same API server, whose memory stays.
+    pub(super) fn restarted(&self, node: &Node) -> Node {
+        Node { used: node.used.clone(), left: node.left.clone(), ..self.fresh() }
     }
 
     pub(super) fn key_id(&self, version: &VersionInfo) -> KeyId {
@@ -175,6 +189,7 @@ impl Machine {
     /// One act from this state.
     pub(super) fn act(&self, node: &Node, around: &Around, act: &Act) -> Result<Outcome, String> {
         let mut live = self.live(node, around);
+        self.tamper(&mut live, act);
         let before = live.writer.load().snapshot.clone();
         let mut record = None;
         let (mut round, mut encrypted) = (None, None);
@@ -219,8 +234,9 @@ impl Machine {
         let restored = alarms.restored.load(Ordering::SeqCst);
         next.used.clone_from(&node.used);
         next.left.clone_from(&node.left);
+        next.used_here = node.used_here || record.is_some();
         if restored {
-            (next.used, next.left) = (None, BTreeSet::new());
+            (next.used, next.left, next.used_here) = (None, BTreeSet::new(), record.is_some());
         }
         if let Some(record) = &record
             && next.used.as_ref() != Some(&record.key_id)
@@ -279,6 +295,21 @@ impl Machine {
         Live { writer, ring, prober, alarms }
     }
 
+    /// Breaks the rule before an act.
+    fn tamper(&self, live: &mut Live, act: &Act) {
+        let now = live.writer.load();
+        match self.broken {
+            Some(Broken::ActiveForgotten) if matches!(act, Act::Round { .. }) => {
+                live.writer.store(Announced { snapshot: None, ..Announced::clone(&now) });
+            }
+            Some(Broken::StartsAtLowest) if now.snapshot.is_none() => {
+                live.prober.promotion = Promotion::new(PromotionRule { delay: Duration::MAX, ..self.rule });
+            }
+            _ => {}
+        }
+    }
+
+    /// Breaks it after one.
     fn damage(&self, node: &mut Node) {
         match self.broken {
             Some(Broken::NoBefore) => node.before = None,
@@ -288,7 +319,8 @@ impl Machine {
                 }
             }
             Some(Broken::NoLineage) => node.lineage = Lineage::default(),
-            Some(Broken::NoDelay | Broken::NoMinEncryption) | None => {}
+            Some(Broken::StartsAtLowest | Broken::NoCounting) => node.promotion = Promotion::new(self.rule),
+            Some(Broken::NoDelay | Broken::NoMinEncryption | Broken::ActiveForgotten) | None => {}
         }
     }
 }
@@ -312,6 +344,7 @@ fn capture(live: &Live) -> Node {
         promotion: live.prober.promotion.clone().canonical(),
         used: None,
         left: BTreeSet::new(),
+        used_here: false,
     }
 }
 

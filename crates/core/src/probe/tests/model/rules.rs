@@ -20,7 +20,8 @@ pub(super) fn of_one_node(
 }
 
 /// I3: an id that was left, by an Encrypt under its successor, is not announced again; and the announced one can be
-/// used.
+/// used. Also by the next process, which finds what was old enough to be old enough still; but where its clock was set
+/// back, its node of the KMS lags or the key is another one, it can't know what the one before announced.
 fn never_reused(out: &Outcome) -> Result<(), String> {
     let Some(snap) = &out.node.snapshot else {
         return Ok(());
@@ -72,14 +73,15 @@ fn alone_succeeds(scope: &Scope, around: &Around, act: &Act, out: &Outcome) -> R
     Ok(())
 }
 
-/// An outage before the promoted id was used: Status goes on with the id that was.
+/// An outage before the promoted id was used: Status goes on with the id that was. A process that has just started knows
+/// of no id before, and none is promised of it.
 fn goes_back_to_what_was_used(scope: &Scope, act: &Act, out: &Outcome) -> Result<(), String> {
     let failed = matches!(act, Act::Round { intruder: None, .. }) && out.round == Some(false);
     if !failed || !scope.keeps_its_key() || scope.budget.min_decryption > 0 {
         return Ok(());
     }
     match (&out.node.snapshot, &out.node.used) {
-        (Some(snap), Some(used)) if snap.use_state == 0 && snap.key_id != *used => {
+        (Some(snap), Some(used)) if out.node.used_here && snap.use_state == 0 && snap.key_id != *used => {
             Err(format!("an outage leaves the API server with version {}, under which it has no seed", snap.version))
         }
         _ => Ok(()),

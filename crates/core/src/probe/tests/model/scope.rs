@@ -53,6 +53,11 @@ impl Scope {
         self.budget.replacements + self.budget.deletions + self.budget.restores > 0
     }
 
+    /// A process that starts finds out all that the one before went by.
+    pub(super) fn starts_where_it_was(&self) -> bool {
+        self.lag == 0 && self.budget.clocks == 0 && self.keeps_its_key()
+    }
+
     /// Ticks without an event after which all nodes must agree: the delay, two probes, and the clocks' difference.
     pub(super) fn settled(&self) -> u8 {
         let delay = match self.habits.times {
