@@ -16,7 +16,7 @@ use trousseau_kms_api::v2::key_management_service_client::KeyManagementServiceCl
 use trousseau_kms_api::v2::{EncryptRequest, EncryptResponse};
 use trousseau_testkit::https::{Front, ScriptedServer};
 
-use crate::lying_vault::honest;
+use crate::honest_vault::honest;
 use crate::process::{Client, Serve, UID, wait_for};
 
 /// Long enough for another process to start, prove its key and take the socket over; well below the drain's 10 s.

@@ -16,7 +16,7 @@ use tonic::Code;
 use trousseau_testkit::ca::TestCa;
 use trousseau_testkit::https::{Front, Reply, Request, ScriptedServer};
 
-pub(crate) use crate::honest_vault::honest;
+use crate::honest_vault::honest;
 use crate::process::{Client, Serve};
 
 /// A Vault with one key that works, until a fault is set for its encrypt answers.

@@ -11,9 +11,9 @@ mod bad_input;
 mod bench;
 mod canary;
 mod commands;
+mod drain;
 #[path = "../honest_vault/mod.rs"]
 mod honest_vault;
-mod drain;
 #[path = "../load/mod.rs"]
 mod load;
 mod lying_vault;

@@ -13,7 +13,7 @@ use trousseau_kms_api::v2::key_management_service_client::KeyManagementServiceCl
 use trousseau_kms_api::v2::{DecryptRequest, EncryptRequest, StatusRequest};
 use trousseau_testkit::https::{Front, ScriptedServer};
 
-use crate::lying_vault::honest;
+use crate::honest_vault::honest;
 use crate::process::{Client, Serve, UID, wait_for};
 
 /// Longer than the test: an Encrypt never ends by itself.

@@ -14,7 +14,7 @@ use trousseau_testkit::https::{Front, Reply, Request, ScriptedServer};
 
 use super::search::{Canary, Outputs, Search};
 use super::stage::{ASKED, FORMATS, Stage, Wrapped};
-use crate::lying_vault::honest;
+use crate::honest_vault::honest;
 use crate::process::{free_port, wait_for};
 
 /// How a secret is written down.

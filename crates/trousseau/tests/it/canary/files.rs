@@ -12,7 +12,7 @@ use trousseau_testkit::https::{Front, Reply, ScriptedServer};
 
 use super::search::{Canary, Outputs, Search};
 use super::stage::{Stage, files};
-use crate::lying_vault::honest;
+use crate::honest_vault::honest;
 use crate::process::{free_port, get, local, run, wait_for};
 
 pub(crate) fn settings(dir: &Path, admin: u16, vault: &str) -> String {
