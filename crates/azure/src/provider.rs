@@ -15,7 +15,7 @@ use crate::signer::Signer;
 use crate::vault::Vault;
 use crate::versions::readable;
 use crate::wire;
-use crate::wrap::{Wrap, sealed};
+use crate::wrap::{AROUND_SEALED, LEAST_SIGNED, Wrap, sealed};
 
 /// One key. Made by [`Config::build`](crate::Config::build); `Debug` shows the key's address only.
 pub struct AzureProvider {
@@ -206,6 +206,13 @@ impl Provider for AzureProvider {
             _ => return Err(self.malformed()),
         };
         Ok(Unwrapped { plaintext, version: None })
+    }
+
+    fn wrap_size(&self) -> usize {
+        match self.cipher {
+            Cipher::Rsa { .. } => LEAST_SIGNED,
+            Cipher::Aes => AROUND_SEALED + 32,
+        }
     }
 }
 

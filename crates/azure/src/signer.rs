@@ -38,13 +38,16 @@ impl Signer {
         let disabled: Vec<_> =
             listing.versions.iter().filter(|listed| !listed.enabled).map(|listed| listed.version).collect();
         self.known.forget(&disabled);
-        let all = listing.versions.len();
+        let newest = listing.versions.iter().max_by_key(|listed| (listed.created, listed.version));
+        let newest = newest.map(|listed| listed.version.to_string()).unwrap_or_default();
+        let all_disabled = disabled.len() == listing.versions.len();
         let Some(version) = versions::signing(listing.versions, listing.clock.now) else {
-            let kind = if disabled.len() == all { ErrorKind::Disabled } else { ErrorKind::Unusable };
-            let text = format!(
-                "signing key `{}`: none of its {all} versions is enabled and valid now; enable or rotate it",
-                self.name
-            );
+            let (kind, state, remedy) = if all_disabled {
+                (ErrorKind::Disabled, "is disabled, and so is every other that could sign", "enable it again")
+            } else {
+                (ErrorKind::Unusable, "may not sign now, nor may any other", "extend its dates, or rotate the key")
+            };
+            let text = format!("signing key `{}`: version {newest} {state}; {remedy}", self.name);
             return Err(ProviderError::new(kind, text));
         };
         self.current.store(Some(Arc::new(version)));
@@ -145,8 +148,11 @@ impl Signer {
             Err(error) => return Err(vault.missing(error, &self.name, unknown).await),
         };
         if listing.versions.iter().any(|listed| !listed.enabled) {
-            let text =
-                format!("signing key `{}`: version {version} is disabled; enable it to read what it signed", self.name);
+            let text = format!(
+                "signing key `{}`: version {version} is disabled, so what it signed is not opened; enable it again: `az \
+                 keyvault key set-attributes --name {} --version {version} --enabled true`",
+                self.name, self.name
+            );
             return Err(ProviderError::new(ErrorKind::Disabled, text));
         }
         Ok(self.known.put(version, key))

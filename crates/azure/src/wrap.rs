@@ -13,6 +13,12 @@ const A256GCM: u8 = 3;
 const NONCE: usize = 12;
 const TAG: usize = 16;
 
+/// The bytes of a signed wrap by the smallest keys that are taken: RSA of 2048 bits, and P-256.
+pub(crate) const LEAST_SIGNED: usize = 1 + 16 + 2 * Curve::P256.coordinate() + 2048 / 8;
+
+/// The bytes of a sealed wrap beside its plaintext.
+pub(crate) const AROUND_SEALED: usize = 1 + NONCE + TAG;
+
 /// The curve of a signing key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Curve {

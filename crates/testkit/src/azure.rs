@@ -207,7 +207,7 @@ impl Azure {
         self.world().entra.federated = vec![(client.to_owned(), token.to_owned())];
     }
 
-    /// A user-assigned identity of the machine, as `client_id`, `msi_res_id` or `object_id`.
+    /// A user-assigned identity of the machine, as `client_id`, `msi_res_id` (`mi_res_id` on App Service) or `object_id`.
     pub fn assign(&self, parameter: &str, value: &str) {
         self.world().machine.assigned.push((parameter.to_owned(), value.to_owned()));
     }

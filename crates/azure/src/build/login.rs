@@ -67,15 +67,6 @@ fn managed(
     environment: &Environment,
     http: &trousseau_http::Config,
 ) -> Result<Method, ConfigError> {
-    let named: Vec<_> =
-        [("client_id", &identity.client_id), ("msi_res_id", &identity.resource_id), ("object_id", &identity.object_id)]
-            .into_iter()
-            .filter_map(|(parameter, value)| Some((parameter, value.as_deref()?)))
-            .collect();
-    if named.len() > 1 {
-        let what = "auth.managedIdentity names its identity twice";
-        return Err(refuse(what, "leave one of clientId, resourceId and objectId"));
-    }
     let endpoint = (&identity.endpoint, &environment.identity_endpoint);
     let (which, url) = match (endpoint, &environment.identity_header, &environment.imds_endpoint) {
         ((None, Some(url)), Some(header), _) => (Which::AppService(header.clone()), url.clone()),
@@ -85,6 +76,16 @@ fn managed(
             (Which::Imds, format!("{base}{IMDS_PATH}"))
         }
     };
+    let by_resource = if matches!(which, Which::Imds) { "msi_res_id" } else { "mi_res_id" };
+    let named: Vec<_> =
+        [("client_id", &identity.client_id), (by_resource, &identity.resource_id), ("object_id", &identity.object_id)]
+            .into_iter()
+            .filter_map(|(parameter, value)| Some((parameter, value.as_deref()?)))
+            .collect();
+    if named.len() > 1 {
+        let what = "auth.managedIdentity names its identity twice";
+        return Err(refuse(what, "leave one of clientId, resourceId and objectId"));
+    }
     if matches!(which, Which::Arc) && !named.is_empty() {
         let what = "auth.managedIdentity names an identity, but an Azure Arc machine has only its own";
         return Err(refuse(what, "write `managedIdentity: {}`"));

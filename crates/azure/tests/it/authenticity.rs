@@ -4,7 +4,7 @@ use trousseau_azure::Environment;
 use trousseau_core::{ErrorKind, Provider, Wrapped};
 use trousseau_testkit::azure::KeyKind;
 
-use super::{AAD, Fixture, call, config, newest, opens, refused, seed, wrap};
+use super::{AAD, Fixture, call, config, newest, opens, refused, seed, unwrap, wrap};
 
 /// Where the ciphertext begins: scheme, version of the signing key, signature.
 const CIPHERTEXT: usize = 1 + 16 + 64;
@@ -100,10 +100,38 @@ async fn a_disabled_version_of_the_signing_key_verifies_no_more_until_it_is_enab
     assert_ne!(new.bytes[1..17], old.bytes[1..17]);
     opens(&provider, &new).await;
     for node in [&provider, &fixture.provider()] {
-        assert_eq!(refused(node, &old).await, ErrorKind::Disabled);
+        let error = unwrap(node, &old).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Disabled);
+        let text = error.chain();
+        assert!(
+            text.contains(&format!("signing key `s`: version {first}")) && text.contains("enable it again"),
+            "{text}"
+        );
     }
     fixture.azure.set("s", Some(&first), |state| state.enabled = true);
     opens(&provider, &old).await;
+}
+
+#[tokio::test]
+async fn a_signing_key_that_is_disabled_altogether_is_named_with_the_version_to_enable() {
+    let fixture = Fixture::vault();
+    let first = wrap(&fixture.provider()).await.unwrap().bytes;
+    let second = fixture.azure.rotate("s");
+    for version in [&hex(&first[1..17]), &second] {
+        fixture.azure.set("s", Some(version), |state| state.enabled = false);
+    }
+    for pin in [false, true] {
+        let provider = fixture.with(|section| {
+            if pin {
+                section["signingKey"]["version"] = second.clone().into();
+            }
+        });
+        let error = provider.observe(&call()).await.unwrap_err();
+        let text = error.chain();
+        assert_eq!(error.kind(), ErrorKind::Disabled, "{text}");
+        assert!(text.contains(&format!("signing key `s`: version {second} is disabled")), "{text}");
+        assert!(text.contains("enable it again"), "{text}");
+    }
 }
 
 /// Disabled between two probes: the call itself finds the next version.

@@ -69,3 +69,12 @@ async fn one_version_does_not_open_as_another() {
         super::opens(&provider, &old).await;
     }
 }
+
+#[tokio::test]
+async fn a_wrap_is_as_long_as_was_said_before() {
+    for (fixture, size) in [(Fixture::vault(), 337), (Fixture::hsm(), 61)] {
+        let provider = fixture.provider();
+        let wrapped = super::wrap(&provider).await.unwrap();
+        assert_eq!((wrapped.bytes.len(), provider.wrap_size()), (size, size));
+    }
+}

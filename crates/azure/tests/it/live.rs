@@ -1,8 +1,12 @@
-//! The same contract on a live vault or HSM, or an emulator of one, named by variables. Left out otherwise, which the
-//! output of the tests says. Run with `-- --ignored`:
+//! What runs on a live vault or HSM, or an emulator of one, named by variables. Left out otherwise, which the output of
+//! the tests says. Run with `live -- --ignored`:
 //!
 //! * `TROUSSEAU_TEST_AZURE`: the `azureKeyVault:` section as JSON, with a key of one version;
 //! * what that section takes from the environment (`AZURE_CLIENT_SECRET` and the like).
+//!
+//! These two tests only: the contract's cases that need no more than additional data and a list of versions, and the
+//! refusals of a damaged wrap, an unknown version and an unknown key. On the double only: all that rotates, disables,
+//! replaces, deletes or throttles, a second key, other logins than the section's, challenges, and every other module.
 
 use std::sync::Arc;
 

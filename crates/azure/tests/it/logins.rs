@@ -168,7 +168,18 @@ async fn as_the_machine_by_app_service() {
     let section = section(&fixture, json!({"managedIdentity": {}}));
     works(section.clone(), &all("canary-header")).await.unwrap();
     assert!(machine.requests()[0].path.starts_with("/MSI/token?api-version=2019-08-01&resource=https%3A%2F%2Fvault"));
-    assert_eq!(works(section, &all("wrong")).await.unwrap_err().kind(), ErrorKind::Denied);
+    assert_eq!(works(section.clone(), &all("wrong")).await.unwrap_err().kind(), ErrorKind::Denied);
+    let id = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i";
+    for (field, parameter, value) in
+        [("clientId", "client_id", CLIENT), ("resourceId", "mi_res_id", id), ("objectId", "object_id", TENANT)]
+    {
+        let mut section = section.clone();
+        section["auth"]["managedIdentity"][field] = value.into();
+        let error = works(section.clone(), &all("canary-header")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Denied, "{field} is sent by the name that is known there");
+        fixture.azure.assign(parameter, value);
+        works(section, &all("canary-header")).await.unwrap();
+    }
 }
 
 /// Arc's agent names a file. Only one in its own folder is read: whoever answers on that port could name any other.

@@ -61,7 +61,9 @@ impl World {
         let Some(resource) = field("resource").filter(|_| field("api-version") == Some(version)) else {
             return refused(400, "invalid_request");
         };
-        let named = ["client_id", "msi_res_id", "object_id"].iter().find_map(|name| Some((*name, field(name)?)));
+        // Each endpoint has its own name for a resource id, and takes no notice of the other's.
+        let by_resource = if version == "2018-02-01" { "msi_res_id" } else { "mi_res_id" };
+        let named = ["client_id", by_resource, "object_id"].iter().find_map(|name| Some((*name, field(name)?)));
         if let Some((name, value)) = named
             && !self.machine.assigned.iter().any(|(known, right)| known == name && right == value)
         {
