@@ -4,7 +4,9 @@
 
 use trousseau_cluster::wait;
 
-use crate::stage::{PATIENCE, Stage, block, config_on_the_node, get};
+use crate::load::while_writing;
+use crate::on_the_node::config_on_the_node;
+use crate::stage::{IMAGE, NEXT, PATIENCE, Stage, block, get};
 
 const UID: u32 = 10123;
 
@@ -24,6 +26,7 @@ fn a_static_pod_starts_without_an_api_server_and_everything_comes_up_by_itself()
         stage.assert_encrypted(path);
     }
 
+    upgrade(&stage, &manifest);
     stage.controllers.stop().unwrap();
     stage.api.kill().unwrap();
     stage.node.power_off().unwrap();
@@ -46,6 +49,22 @@ fn a_static_pod_starts_without_an_api_server_and_everything_comes_up_by_itself()
         let pods = stage.api.kubectl_text(&["get", "pods", "-n", "kube-system", "-o", ready]);
         pods.is_ok_and(|text| text.trim() == "true")
     });
+}
+
+/// Another manifest in the place of the old one, under a load of writes; none may fail.
+fn upgrade(stage: &Stage, manifest: &str) {
+    assert!(block("static-pod.md", "upgrade").contains("\nmv "), "by rename, as here");
+    let newer = manifest.replace(IMAGE, NEXT);
+    assert_ne!(newer, manifest);
+    let (written, gap) = while_writing(stage, || {
+        stage.node.static_pod("trousseau", &newer).unwrap();
+        stage.wait("the pod of the new manifest", || {
+            let what = "jsonpath={.items[*].spec.containers[*].image} {.items[*].status.containerStatuses[*].ready}";
+            let pods = stage.api.kubectl_text(&["get", "pods", "-n", "kube-system", "-o", what]);
+            pods.is_ok_and(|text| text == format!("{NEXT} true")) && stage.page("/readyz").0 == 200
+        });
+    });
+    println!("static pod: another manifest: {written} writes, none failed; the plugin was not ready for {gap:.1?}");
 }
 
 /// What the static-pod base renders, with this test's folder, port and user.

@@ -1,17 +1,21 @@
-//! The DaemonSet without the agent: it takes its configuration from the node. Its key lies there too: what is shown is
-//! the life of the pod.
+//! The DaemonSet without the agent: it takes its configuration, and its token for Vault, from the node.
 
 use std::fs;
 
+use trousseau_cluster::NODE_NAME;
+
 use crate::encrypt_and_back::{encrypt_what_is_there, go_back};
-use crate::stage::{NEXT, Stage, config_on_the_node};
+use crate::on_the_node::token_on_the_node;
+use crate::stage::{CONTROL_PLANE, NEXT, Stage};
 use crate::workload::Workload;
 
 #[test]
 fn the_daemonset_keeps_writes_going_through_rollouts_an_upgrade_a_crash_and_a_reboot() {
-    let mut stage = Stage::start();
+    let mut stage = Stage::start_with_vault();
     let workload = Workload::new("trousseau");
-    let config = config_on_the_node(&stage, 0);
+    // As on RKE2 and k3s.
+    stage.api.kubectl_text(&["label", "--overwrite", "node", NODE_NAME, &format!("{CONTROL_PLANE}=true")]).unwrap();
+    let config = token_on_the_node(&stage);
     let manifest = stage.shell("kubectl kustomize deploy/kustomize/daemonset");
     let manifest = manifest
         .replace("8787", &stage.admin.to_string())
@@ -32,7 +36,7 @@ fn the_daemonset_keeps_writes_going_through_rollouts_an_upgrade_a_crash_and_a_re
     workload.replace(&stage, "pod deleted by force", delete);
     workload.kill_process(&stage);
     workload.restart_kubelet(&mut stage);
-    workload.reboot(&mut stage);
+    workload.reboot(&mut stage, |_| ());
 
     go_back(&mut stage);
     stage.node.power_off().unwrap();

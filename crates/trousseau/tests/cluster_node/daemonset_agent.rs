@@ -16,10 +16,8 @@ const NAME: &str = "vault-kms-provider";
 fn the_daemonset_with_the_vault_agent_serves_through_everything_that_happens_to_a_node() {
     let mut stage = Stage::start_with_vault();
     let workload = Workload::new(NAME);
-    // Vault's address and the API server's are this test's.
-    let vault: Vec<_> =
-        document("vault").lines().filter(|line| !line.starts_with("export ")).map(String::from).collect();
-    stage.shell(&vault.join("\n"));
+    stage.shell(&setup());
+    a_shared_vault_keeps_what_is_another_clusters(&stage);
     let applied = apply(&stage);
     assert!(workload.is_rolled_out(&stage));
     stage.encrypt(&document("encryption"));
@@ -40,30 +38,48 @@ fn the_daemonset_with_the_vault_agent_serves_through_everything_that_happens_to_
     assert_eq!(stage.client().status().unwrap().key_id, key_id, "a token is no part of the identity");
 
     workload.replace(&stage, "rollout restart", "kubectl rollout restart -n kube-system daemonset/vault-kms-provider");
-    workload.replace(&stage, "upgrade of the image", &document("upgrade"));
+    let (_, tag) = NEXT.rsplit_once(':').unwrap();
+    write_overlay(&stage, "../daemonset-agent", "", tag);
+    workload.replace(&stage, "upgrade of the image", &of_the_overlay(&stage, "upgrade"));
     assert_eq!(workload.pod(&stage)["spec"]["containers"][0]["image"], NEXT);
     as_another_user(&stage, &workload);
     assert_eq!(stage.client().status().unwrap().key_id, key_id);
 
     workload.restart_kubelet(&mut stage);
     a_sealed_vault_is_no_reason_for_a_restart(&stage, &workload);
-    // The node loses its power, Vault does not.
-    workload.reboot(&mut stage);
+    // The node loses its power, and Vault is sealed when it comes back.
+    stage.vault().seal().unwrap();
+    workload.reboot(&mut stage, a_sealed_vault_keeps_secrets_closed_and_nothing_else);
     assert!(!stage.node.logs(NAME).contains("hvs."), "i9: no token of Vault's in the log");
 }
 
+/// The document's step 1; Vault's address and the API server's are this test's.
+pub(crate) fn setup() -> String {
+    let vault = document("vault");
+    vault.lines().filter(|line| !line.starts_with("export ")).collect::<Vec<_>>().join("\n")
+}
+
 /// The document's `kubectl apply -k`, of this test's overlay.
-fn apply(stage: &Stage) -> String {
+pub(crate) fn apply(stage: &Stage) -> String {
     copy_kustomize(&stage.dir().join("kustomize"));
-    let overlay = write_overlay(stage, "../daemonset-agent");
+    write_overlay(stage, "../daemonset-agent", "", env!("CARGO_PKG_VERSION"));
+    stage.shell(&of_the_overlay(stage, "apply"))
+}
+
+/// A command of the document on the example overlay, on this test's.
+fn of_the_overlay(stage: &Stage, name: &str) -> String {
+    on_overlay(stage, &document(name))
+}
+
+/// A command on the example overlay, on this test's.
+pub(crate) fn on_overlay(stage: &Stage, command: &str) -> String {
     let example = "deploy/kustomize/overlays/daemonset-agent";
-    let command = document("apply");
     assert!(command.contains(example), "{command}");
-    stage.shell(&command.replace(example, overlay.to_str().unwrap()))
+    command.replace(example, stage.dir().join("kustomize/overlay").to_str().unwrap())
 }
 
 /// An overlay with this test's addresses, ports and times, as the example's says what to change.
-fn write_overlay(stage: &Stage, of: &str) -> PathBuf {
+fn write_overlay(stage: &Stage, of: &str, more: &str, tag: &str) -> PathBuf {
     let overlay = stage.dir().join("kustomize/overlay");
     fs::create_dir_all(&overlay).unwrap();
     let base = |name: &str| fs::read_to_string(deploy().join("kustomize/daemonset-agent").join(name)).unwrap();
@@ -76,7 +92,7 @@ fn write_overlay(stage: &Stage, of: &str) -> PathBuf {
     let template = base("config.yaml.ctmpl").replace("8787", &port).replace("keys:", times);
     fs::write(overlay.join("config.yaml.ctmpl"), template).unwrap();
     fs::copy(stage.vault_ca(), overlay.join("vault-ca.pem")).unwrap();
-    let (vault, tag) = VAULT_IMAGE;
+    let (vault, vault_tag) = VAULT_IMAGE;
     let probe = |kind: &str| {
         let path = format!("/spec/template/spec/containers/0/{kind}Probe/httpGet/port");
         format!("      - {{op: replace, path: {path}, value: {port}}}\n")
@@ -89,8 +105,9 @@ resources: [{of}]
 configMapGenerator:
   - {{name: {NAME}, behavior: merge, files: [agent.hcl, config.yaml.ctmpl, vault-ca.pem]}}
 images:
-  - {{name: hashicorp/vault, newName: {vault}, newTag: {tag}}}
-patches:
+  - {{name: hashicorp/vault, newName: {vault}, newTag: {vault_tag}}}
+  - {{name: ghcr.io/trousseau-io/trousseau, newTag: {tag}}}
+{more}patches:
   - target: {{kind: DaemonSet}}
     patch: |
 {}{}",
@@ -105,12 +122,13 @@ fn document(name: &str) -> String {
     block("daemonset.md", name)
 }
 
-/// The overlay for 10123. The old process must end before the folder is another's: it could not remove its socket then.
+/// The component for 10123. The old process must end before the folder is another's: it could not remove its socket then.
 fn as_another_user(stage: &Stage, workload: &Workload) {
     stage.shell("kubectl delete daemonset -n kube-system vault-kms-provider --timeout=60s");
     stage.wait("the end of the pod", || workload.pod(stage).is_null() && !stage.node.run().join("kms.sock").exists());
     stage.node.give_run_to(10123).unwrap();
-    let overlay = write_overlay(stage, "../overlays/daemonset-agent-unprivileged");
+    let component = "components: [../components/unprivileged]\n";
+    let overlay = write_overlay(stage, "../daemonset-agent", component, env!("CARGO_PKG_VERSION"));
     stage.shell(&format!("kubectl apply -k {}", overlay.display()));
     stage.wait("the DaemonSet of another user", || workload.is_rolled_out(stage));
     assert_eq!(workload.pod(stage)["spec"]["securityContext"]["runAsUser"], 10123);
@@ -118,13 +136,48 @@ fn as_another_user(stage: &Stage, workload: &Workload) {
 }
 
 fn a_new_token_needs_no_restart(stage: &Stage, workload: &Workload) {
+    let (pod, before) = (workload.pod(stage)["metadata"]["uid"].clone(), workload.containers(stage));
+    assert_eq!(before.len(), 2, "plugin and agent");
     let old = stage.shell("vault kv get -mount=secret -field=vaulttoken trousseau/config");
     stage.shell(&document("token"));
     // Not at once: the agent reads KV every 2 s. Without the old one, the plugin needs the new one.
     stage.shell(&format!("vault token revoke {}", old.trim()));
     let mut client = stage.client();
     stage.wait("an Encrypt with the new token", || client.encrypt(&[7; 32]).is_ok());
-    assert_eq!(workload.container(stage)["restartCount"], 0, "carried on without a restart");
+    assert_eq!(workload.pod(stage)["metadata"]["uid"], pod);
+    for (before, after) in before.iter().zip(workload.containers(stage)) {
+        workload.assert_same(before, &after);
+    }
+}
+
+/// Another cluster's names don't touch this one's, and this one's are refused to another.
+fn a_shared_vault_keeps_what_is_another_clusters(stage: &Stage) {
+    let ours = "vault read auth/kubernetes/config; vault kv get -mount=secret trousseau/config; \
+                vault policy read trousseau-config; vault policy read trousseau-transit";
+    let before = stage.shell(ours);
+    let other = format!("export KUBERNETES_HOST=https://other.example:6443\n{}", setup());
+    let refused = stage.fail(&other);
+    assert!(refused.contains(&stage.api.url()) && refused.contains("FORCE=1"), "{refused}");
+    assert_eq!(stage.shell(ours), before, "nothing was changed");
+    stage.shell(&format!(
+        "export AUTH_MOUNT=other ROLE=kms POLICY=other KV_MOUNT=of-other KV_PATH=kms TRANSIT_KEY=other\n{other}"
+    ));
+    assert_eq!(stage.shell(ours), before);
+    let theirs = stage.shell("vault read -field=kubernetes_host auth/other/config; vault policy read other-config");
+    assert!(theirs.starts_with("https://other.example:6443") && theirs.contains("of-other/data/kms"), "{theirs}");
+}
+
+/// In the middle of a cold start: the API server answers, and Secrets alone can't be read.
+fn a_sealed_vault_keeps_secrets_closed_and_nothing_else(stage: &Stage) {
+    stage.wait("the API server in the middle of a cold start", || {
+        stage.api.kubectl_text(&["get", "configmaps", "-n", "kube-system"]).is_ok()
+            && stage.node.logs("vault-agent-init").contains("Vault is sealed")
+    });
+    // What a load balancer may ask. Since 1.36 it waits for a minute for every object to be readable.
+    stage.wait("livez", || stage.api.kubectl_text(&["get", "--raw", "/livez"]).is_ok_and(|text| text == "ok"));
+    assert!(!stage.api.readyz().unwrap().ready, "its readyz still tells");
+    assert!(stage.read_secret("before-the-reboot").is_err());
+    stage.vault().unseal().unwrap();
 }
 
 fn a_sealed_vault_is_no_reason_for_a_restart(stage: &Stage, workload: &Workload) {

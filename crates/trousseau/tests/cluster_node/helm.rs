@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use crate::daemonset_agent::{apply, on_overlay, setup};
+use crate::load::while_writing;
 use crate::picture::{Step, picture};
 use crate::stage::{NEXT, Stage, VAULT_IMAGE, block};
 use crate::workload::Workload;
@@ -10,15 +12,21 @@ use crate::workload::Workload;
 fn the_chart_is_installed_upgraded_under_load_and_rolled_back_while_no_secret_can_be_read() {
     let mut stage = Stage::start_with_vault();
     let workload = Workload::new("trousseau");
-    let vault: Vec<_> =
-        block("daemonset.md", "vault").lines().filter(|line| !line.starts_with("export ")).map(String::from).collect();
-    stage.shell(&vault.join("\n"));
-    let values = write_values(&stage, "6s");
-    let installed = stage.shell(&here(&stage, "install"));
-    assert!(workload.is_rolled_out(&stage));
+    stage.shell(&setup());
+    apply(&stage);
     stage.encrypt(&block("daemonset.md", "encryption"));
     stage.create_secret("first").unwrap();
     stage.assert_encrypted("/registry/secrets/default/first");
+
+    let values = write_values(&stage, "6s");
+    let mut installed = String::new();
+    let (written, gap) = while_writing(&stage, || {
+        stage.shell(&on_overlay(&stage, &block("helm.md", "move")));
+        installed = stage.shell(&here(&stage, "install"));
+    });
+    println!("helm: from kustomize: {written} writes, none failed; the plugin was not ready for {gap:.1?}");
+    assert!(workload.is_rolled_out(&stage));
+    assert_eq!(stage.read_secret("first").unwrap(), "aHVudGVyMg==");
 
     workload.replace(&stage, "helm upgrade", &here(&stage, "upgrade"));
     assert_eq!(workload.pod(&stage)["spec"]["containers"][0]["image"], NEXT);
@@ -38,13 +46,13 @@ fn the_chart_is_installed_upgraded_under_load_and_rolled_back_while_no_secret_ca
     let taken = || stage.node.logs("trousseau").matches("configuration in use").count();
     let so_far = taken();
     write_values(&stage, "7s");
-    let with_values = format!("image.tag=next --values {}", values.display());
-    stage.shell(&here(&stage, "upgrade").replace("image.tag=next", &with_values));
+    let with_values = format!("image.tag=0.2.0 --values {}", values.display());
+    stage.shell(&here(&stage, "upgrade").replace("image.tag=0.2.0", &with_values));
     stage.wait("the new configuration", || taken() > so_far);
     workload.assert_same(&before, &workload.container(&stage));
 
     // An image that nobody has: the pod is gone, and with it every Secret. The release is in a ConfigMap.
-    let broken = here(&stage, "upgrade").replace("image.tag=next", "image.tag=nowhere");
+    let broken = here(&stage, "upgrade").replace("image.tag=0.2.0", "image.tag=nowhere");
     let (broken, _) = broken.split_once("\nkubectl rollout status").unwrap();
     stage.shell(broken);
     stage.wait("the end of the plugin", || stage.page("/livez").0 == 0);

@@ -22,6 +22,7 @@ mod document;
 mod encrypt_and_back;
 mod helm;
 mod load;
+mod on_the_node;
 #[path = "../document/picture.rs"]
 mod picture;
 mod stage;

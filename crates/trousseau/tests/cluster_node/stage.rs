@@ -3,11 +3,12 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
-use std::os::unix::fs::{chown, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use serde_json::json;
 use tempfile::TempDir;
 use trousseau_cluster::{
     ApiServer, ApiServerConfig, Controllers, Etcd, ImageFile, NODE_NAME, Node, Server, Vault, VaultConfig,
@@ -21,8 +22,10 @@ use crate::document;
 /// The image as the manifests name it.
 pub(crate) const IMAGE: &str = concat!("ghcr.io/trousseau-io/trousseau:", env!("CARGO_PKG_VERSION"));
 /// The same program under the tag of an upgrade.
-pub(crate) const NEXT: &str = "ghcr.io/trousseau-io/trousseau:next";
+pub(crate) const NEXT: &str = "ghcr.io/trousseau-io/trousseau:0.2.0";
 pub(crate) const VAULT_IMAGE: (&str, &str) = ("trousseau.test/vault", "from-scratch");
+/// Label and taint.
+pub(crate) const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 // Dropped in this order: whoever needs another goes first.
@@ -56,7 +59,11 @@ impl Stage {
         node.import(&image()).unwrap();
         node.tag(IMAGE, NEXT).unwrap();
         // As kubeadm does: a kubelet may not give itself this label.
-        api.kubectl_text(&["label", "node", NODE_NAME, "node-role.kubernetes.io/control-plane="]).unwrap();
+        api.kubectl_text(&["label", "node", NODE_NAME, &format!("{CONTROL_PLANE}=")]).unwrap();
+        api.kubectl_text(&["taint", "node", NODE_NAME, &format!("{CONTROL_PLANE}:NoSchedule")]).unwrap();
+        // A node that no pod of the plugin may want: it is an object and nothing else.
+        let worker = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "worker"}});
+        assert!(api.kubectl_stdin(&["create", "-f", "-"], &worker.to_string()).unwrap().status.success());
         Self { node, controllers, api, etcd, vault: None, admin: free_port().unwrap(), dir }
     }
 
@@ -94,8 +101,22 @@ impl Stage {
         Client::connect(&self.node.run().join("kms.sock"))
     }
 
-    /// Runs a script as an administrator of Vault and of the cluster; its standard output.
+    /// Runs a script as an administrator of Vault and of the cluster, which must end well; its standard output.
     pub(crate) fn shell(&self, script: &str) -> String {
+        let (ended_well, said, errors) = self.end_of(script);
+        assert!(ended_well, "{script}\n{said}\n{errors}");
+        said
+    }
+
+    /// The same of a script that must fail; standard output and error.
+    pub(crate) fn fail(&self, script: &str) -> String {
+        let (ended_well, said, errors) = self.end_of(script);
+        assert!(!ended_well, "{script}\n{said}\n{errors}");
+        said + &errors
+    }
+
+    /// Whether a script ended well, its standard output, its standard error.
+    fn end_of(&self, script: &str) -> (bool, String, String) {
         let tools = self.dir().join("bin");
         let mut command = Command::new("bash");
         command
@@ -122,9 +143,8 @@ impl Stage {
             }
         }
         let output = command.output().unwrap();
-        let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "{script}\n{said}\n{errors}");
-        said.into_owned()
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.success(), text(&output.stdout), text(&output.stderr))
     }
 
     /// The API server, which runs beside the node, encrypts by what the documents say from now on; and, if that is by
@@ -175,30 +195,6 @@ impl Stage {
             );
         }
     }
-}
-
-/// A folder to stand for the node's /etc/trousseau, of this user: a configuration with a local key.
-pub(crate) fn config_on_the_node(stage: &Stage, uid: u32) -> PathBuf {
-    let folder = stage.dir().join("etc-trousseau");
-    fs::create_dir(&folder).unwrap();
-    let key = folder.join("key.yaml");
-    let status = Command::new(env!("CARGO_BIN_EXE_trousseau")).args(["keygen", "--file"]).arg(&key).status().unwrap();
-    assert!(status.success());
-    let text = format!(
-        "cluster: test
-admin: 127.0.0.1:{}
-probe: {{interval: 1s, afterFailure: 1s, promotionDelay: 6s}}
-keys:
-  - name: primary
-    local: {{file: /etc/trousseau/key.yaml}}
-",
-        stage.admin
-    );
-    fs::write(folder.join("config.yaml"), text).unwrap();
-    for name in ["key.yaml", "config.yaml"] {
-        chown(folder.join(name), Some(uid), Some(uid)).unwrap();
-    }
-    folder
 }
 
 /// `deploy/` of this checkout.

@@ -26,6 +26,7 @@ impl Workload {
         let status = &set["status"];
         !set.is_null()
             && status["observedGeneration"] == set["metadata"]["generation"]
+            && status["desiredNumberScheduled"] == 1
             && status["updatedNumberScheduled"] == 1
             && status["numberAvailable"] == 1
     }
@@ -40,9 +41,15 @@ impl Workload {
 
     /// What the pod's status says of the plugin's container.
     pub(crate) fn container(&self, stage: &Stage) -> Value {
-        let pod = self.pod(stage);
-        let mut containers = pod["status"]["containerStatuses"].as_array().into_iter().flatten();
-        containers.find(|container| container["name"] == self.name).cloned().unwrap_or_default()
+        let containers = self.containers(stage);
+        containers.into_iter().find(|container| container["name"] == self.name).unwrap_or_default()
+    }
+
+    /// What the pod's status says of every container, sorted by name.
+    pub(crate) fn containers(&self, stage: &Stage) -> Vec<Value> {
+        let mut containers = self.pod(stage)["status"]["containerStatuses"].as_array().cloned().unwrap_or_default();
+        containers.sort_by_key(|container| container["name"].to_string());
+        containers
     }
 
     /// Runs a command that makes a new pod, under a load of writes; none may fail.
@@ -79,7 +86,8 @@ impl Workload {
     }
 
     /// Every process of the cluster ends, and starts in the order of a boot: kubelet and etcd before the API server.
-    pub(crate) fn reboot(&self, stage: &mut Stage) {
+    /// `meanwhile` is called when the API server has been started.
+    pub(crate) fn reboot(&self, stage: &mut Stage, meanwhile: impl FnOnce(&Stage)) {
         stage.create_secret("before-the-reboot").unwrap();
         let key_id = stage.client().status().unwrap().key_id;
         stage.node.power_off().unwrap();
@@ -91,6 +99,7 @@ impl Workload {
         stage.node.power_on().unwrap();
         stage.api.respawn().unwrap();
         stage.controllers.restart().unwrap();
+        meanwhile(stage);
         stage.wait("a Secret to be readable after the reboot", || stage.read_secret("before-the-reboot").is_ok());
         stage.wait("the plugin and the API server after the reboot", || {
             stage.page("/readyz").0 == 200 && stage.api.readyz().unwrap().ready
@@ -103,8 +112,9 @@ impl Workload {
 
     /// It is the same container as before, never restarted in between.
     pub(crate) fn assert_same(&self, before: &Value, after: &Value) {
+        assert!(before["containerID"].is_string(), "{before}");
         for field in ["containerID", "restartCount"] {
-            assert_eq!(after[field], before[field], "{field} of {}", self.name);
+            assert_eq!(after[field], before[field], "{field} of {}", before["name"]);
         }
     }
 

@@ -46,7 +46,9 @@ impl Stage {
         let dir = TempDir::with_prefix("trousseau-").unwrap();
         let machine = Machine::start(dir.path().join("machine")).unwrap();
         let tarball = tarball();
-        fs::copy(&tarball, machine.mnt().join(tarball.file_name().unwrap())).unwrap();
+        for file in [&tarball, &tarball.with_file_name("SHA256SUMS")] {
+            fs::copy(file, machine.mnt().join(file.file_name().unwrap())).unwrap();
+        }
         machine.shell(&format!("cd /mnt\n{}", block("install"))).unwrap();
         let admin = free_port().unwrap();
         let config = format!(
@@ -54,7 +56,7 @@ impl Stage {
              keys:\n  - name: primary\n    local: {{file: /etc/trousseau/key.yaml}}\n"
         );
         fs::write(machine.mnt().join("config.yaml"), config).unwrap();
-        let files = "mkdir /etc/trousseau\ntrousseau keygen --file /etc/trousseau/key.yaml\n\
+        let files = "trousseau keygen --file /etc/trousseau/key.yaml\n\
                      cp /mnt/config.yaml /etc/trousseau";
         machine.shell(files).unwrap();
         machine.shell(&block("configure")).unwrap();
