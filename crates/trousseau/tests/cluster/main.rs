@@ -15,6 +15,7 @@ mod crossing;
 #[path = "../document/mod.rs"]
 mod document;
 mod from_a_local_key;
+mod healthz;
 #[path = "../load/mod.rs"]
 mod load;
 mod manifests;
