@@ -17,6 +17,7 @@ mod sizes;
 mod start;
 mod vault;
 
+use std::fmt;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -81,6 +82,19 @@ enum Output {
 struct Plan {
     pairs: u16,
     run: Duration,
+}
+
+/// The sentence below a table.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.pairs == 1 { "" } else { "s" };
+        write!(
+            f,
+            "{} pair{plural} of runs for each line, each run {}.",
+            self.pairs,
+            humantime::format_duration(self.run)
+        )
+    }
 }
 
 /// Calls in flight that are compared.

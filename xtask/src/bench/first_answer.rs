@@ -41,6 +41,7 @@ pub(crate) fn measure(programs: &Programs) -> Result<Block> {
             measured: answer.most,
             bound: Bound::AtMost(ANSWER),
             unit: "ms",
+            range: None,
             note: format!("median {}", figure(answer.median)),
         });
         guards.push(Guard {
@@ -48,6 +49,7 @@ pub(crate) fn measure(programs: &Programs) -> Result<Block> {
             measured: megabytes,
             bound: Bound::AtMost(IDLE),
             unit: "MB",
+            range: None,
             note: String::new(),
         });
         raw.push(json!({"key": of, "firstAnswerMillis": answers, "idleMegabytes": megabytes}));

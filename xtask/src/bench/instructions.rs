@@ -39,6 +39,7 @@ pub(crate) fn measure(programs: &Programs, renew: bool) -> Result<Block> {
             measured: change.map_or(f64::NAN, f64::abs),
             bound: Bound::AtMost(TOLERANCE),
             unit: "%",
+            range: None,
             note: before.map_or_else(|| format!("{now}, no baseline"), |before| format!("{before} -> {now}")),
         });
     }

@@ -43,13 +43,14 @@ pub(crate) fn measure(programs: &Programs, plan: Plan) -> Result<Block> {
                 measured: slower.median,
                 bound: Bound::AtMost(SLOWER),
                 unit: "",
-                note: format!("{} - {}", figure(slower.least), figure(slower.most)),
+                range: Some([slower.least, slower.most]),
+                note: String::new(),
             });
         }
     }
     guards.extend(own.guards("a local key"));
-    let figures = json!({"rows": rows.iter().map(Row::json).collect::<Vec<_>>(), "ownTime": own.json()});
-    Ok(Block { name: "local", table: format!("{}\n{}", lines(&rows)?, own.lines()), figures, guards })
+    let figures = json!({"pairs": plan.pairs, "run": run, "rows": rows.iter().map(Row::json).collect::<Vec<_>>(), "ownTime": own.json()});
+    Ok(Block { name: "local", table: format!("{}\n{plan}\n\n{}", lines(&rows)?, own.lines()), figures, guards })
 }
 
 fn lines(rows: &[Row]) -> Result<String> {

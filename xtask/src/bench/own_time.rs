@@ -112,6 +112,7 @@ impl Own {
             measured: own.bound_of(0.99),
             bound: Bound::AtMost(OWN),
             unit: "us",
+            range: None,
             note: format!("{} calls", own.calls()),
         };
         self.0.iter().map(guard).collect()

@@ -43,12 +43,13 @@ pub(crate) fn measure(programs: &Programs, plan: Plan) -> Result<Block> {
             measured: share.median,
             bound: Bound::AtLeast(SHARE),
             unit: "",
-            note: format!("{} - {}", figure(share.least), figure(share.most)),
+            range: Some([share.least, share.most]),
+            note: String::new(),
         });
     }
     guards.extend(own.guards("Vault"));
-    let figures = json!({"rows": rows.iter().map(Row::json).collect::<Vec<_>>(), "ownTime": own.json()});
-    Ok(Block { name: "vault", table: format!("{}\n{}", lines(&rows)?, own.lines()), figures, guards })
+    let figures = json!({"pairs": plan.pairs, "run": run, "rows": rows.iter().map(Row::json).collect::<Vec<_>>(), "ownTime": own.json()});
+    Ok(Block { name: "vault", table: format!("{}\n{plan}\n\n{}", lines(&rows)?, own.lines()), figures, guards })
 }
 
 fn lines(rows: &[Row]) -> Result<String> {

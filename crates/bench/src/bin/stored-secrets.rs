@@ -29,6 +29,9 @@ struct Args {
     /// Under how many seeds, in turn
     #[arg(long)]
     seeds: usize,
+    /// The same objects as they are, without any encryption
+    #[arg(long)]
+    clear: bool,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -45,6 +48,10 @@ async fn main() -> anyhow::Result<()> {
     for number in 0..args.secrets {
         let (seed, wrap) = &seeds[number % seeds.len()];
         let (etcd_key, object) = secret(number);
+        if args.clear {
+            writeln!(lines, "{etcd_key}\t{}", BASE64_STANDARD.encode(object)).context("write a line")?;
+            continue;
+        }
         let object = EncryptedObject {
             encrypted_data: seal(seed, &etcd_key, object.as_bytes()).context("encrypt a Secret")?,
             key_id: wrap.key_id.clone(),

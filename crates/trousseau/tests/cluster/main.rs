@@ -16,6 +16,7 @@ mod crossing;
 #[path = "../document/mod.rs"]
 mod document;
 mod from_a_local_key;
+mod healthz;
 #[path = "../honest_vault/mod.rs"]
 mod honest_vault;
 #[path = "../load/mod.rs"]

@@ -55,7 +55,7 @@ fn test_kms_v2_provider_key_id_staleness_writes_expire_after_three_minutes_and_r
 }
 
 /// An API server, two plugins with a key of their own, Secrets by one and ConfigMaps by the other.
-fn local(dir: &Path) -> Plugin {
+pub(crate) fn local(dir: &Path) -> Plugin {
     Plugin::start(dir, |dir, admin| {
         let key = dir.join("local.key");
         keygen(&key, &KeygenOptions::default()).unwrap();
@@ -67,14 +67,14 @@ fn local(dir: &Path) -> Plugin {
     })
 }
 
-struct Bare {
-    api: ApiServer,
+pub(crate) struct Bare {
+    pub(crate) api: ApiServer,
     etcd: Etcd,
     dir: TempDir,
 }
 
 impl Bare {
-    fn start(dir: TempDir, resources: &str, extra: &[&str]) -> Self {
+    pub(crate) fn start(dir: TempDir, resources: &str, extra: &[&str]) -> Self {
         let etcd = Etcd::start(dir.path().join("etcd")).unwrap();
         let config = ApiServerConfig {
             etcd: etcd.endpoint(),
@@ -90,7 +90,7 @@ impl Bare {
         self.etcd.get(path).unwrap().unwrap_or_else(|| panic!("{path} is not in etcd"))
     }
 
-    fn secret(&self, name: &str) -> Result<(), String> {
+    pub(crate) fn secret(&self, name: &str) -> Result<(), String> {
         let output = self.api.kubectl(&["create", "secret", "generic", name, "--from-literal=password=kept"]).unwrap();
         if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
     }
@@ -100,31 +100,11 @@ fn configured(resources: &str) -> String {
     format!("apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources:\n{resources}")
 }
 
-fn by(resources: &str, name: &str, plugin: &Plugin) -> String {
+pub(crate) fn by(resources: &str, name: &str, plugin: &Plugin) -> String {
     format!(
         "  - resources: [{resources}]\n    providers:\n      - kms: {{apiVersion: v2, name: {name}, endpoint: 'unix://{}'}}\n      - identity: {{}}\n",
         plugin.socket().display()
     )
-}
-
-#[test]
-fn test_kms_v2_healthz_names_the_provider_that_fails() {
-    let dir = TempDir::with_prefix("trousseau-").unwrap();
-    let (mut one, two) = (local(&dir.path().join("one")), local(&dir.path().join("two")));
-    let bare = Bare::start(dir, &(by("secrets", "first", &one) + &by("configmaps", "second", &two)), &[]);
-    one.stop();
-    let text = wait::until(Duration::from_secs(60), "healthz", || {
-        let output = bare.api.kubectl(&["get", "--raw", "/healthz/kms-providers"])?;
-        Ok((!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).into_owned()))
-    });
-    let text = text.unwrap();
-    assert!(text.contains("KMS Provider first") && !text.contains("KMS Provider second"), "{text}");
-    assert!(bare.secret("hidden").is_ok(), "writes go on with the seed at hand");
-    one.start_again();
-    wait::until(Duration::from_secs(90), "healthz again", || {
-        Ok(bare.api.kubectl(&["get", "--raw", "/healthz/kms-providers"])?.status.success().then_some(()))
-    })
-    .unwrap();
 }
 
 /// Core resources and a custom resource share one provider, and so one connection.

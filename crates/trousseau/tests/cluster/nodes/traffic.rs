@@ -1,17 +1,18 @@
 //! Writers and readers at every API server, and somebody who listens to what every node announces.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fastrand::Rng;
 use trousseau_cluster::wait;
 
 use super::announced::{Announced, hash, in_order_of, in_use};
-use super::control_plane::ControlPlane;
+use super::control_plane::{ControlPlane, NODES, Node};
 use crate::soak::identity::Identities;
 use crate::soak::ledger::Ledger;
 use crate::soak::load::Load;
 use crate::soak::{End, Run};
+use crate::upgrade::failed_calls;
 
 /// The longest wait for anything: a busy machine, and an API server that asks for Status every 20 s.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -23,6 +24,8 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(1500), Duration::from_milli
 pub(crate) struct Traffic<'a> {
     pub(crate) loads: Vec<Load<'a>>,
     pub(crate) announced: Vec<Announced>,
+    /// Whether calls of a node might ever fail.
+    excused: [AtomicBool; NODES],
     run: &'a Run,
 }
 
@@ -36,7 +39,7 @@ pub(crate) fn under_load(plane: &mut ControlPlane, body: impl FnOnce(&mut Contro
         load
     });
     let (loads, announced) = (loads.collect(), plane.nodes.iter().map(|_| Announced::default()).collect());
-    let traffic = Traffic { loads, announced, run: &run };
+    let traffic = Traffic { loads, announced, excused: Default::default(), run: &run };
     std::thread::scope(|scope| {
         let _end = End(&run);
         let run = &run;
@@ -97,6 +100,7 @@ impl Traffic<'_> {
     pub(crate) fn excuse(&self, node: usize, excused: bool) {
         self.loads[node].kubectl.must_succeed(!excused);
         self.announced[node].may_be_silent.store(excused, Ordering::Relaxed);
+        self.excused[node].fetch_or(excused, Ordering::Relaxed);
     }
 
     /// Once the threads have ended.
@@ -106,8 +110,11 @@ impl Traffic<'_> {
         Identities::default().scan(&plane.etcd, self.run);
         self.run.assert_nothing_wrong(|| plane.logs());
         self.assert_in_order(plane);
-        for (load, node) in self.loads.iter().zip(&plane.nodes) {
+        for ((load, excused), node) in self.loads.iter().zip(&self.excused).zip(&plane.nodes) {
             println!("node {}: {load}", node.letter);
+            if !excused.load(Ordering::Relaxed) {
+                assert_no_call_failed(node);
+            }
         }
     }
 
@@ -121,4 +128,18 @@ impl Traffic<'_> {
                 .unwrap_or_else(|wrong| panic!("node {}: {wrong}\n{}", node.letter, plane.logs()));
         }
     }
+}
+
+/// By the plugin's metrics and by the API server's: a read out of its cache, or a retry, hides what failed.
+fn assert_no_call_failed(node: &Node) {
+    let (_, page) = node.plugin.page("/metrics");
+    let of = |operation: &str| {
+        let label = format!("operation=\"{operation}\"");
+        let lines = page.lines().filter(|line| line.starts_with("trousseau_rpcs_total{") && line.contains(&label));
+        lines.filter(|line| !line.ends_with(" 0")).map(ToOwned::to_owned).collect::<Vec<_>>()
+    };
+    let calls = [of("Encrypt"), of("Decrypt")].concat();
+    let good = calls.iter().filter(|line| line.contains("code=\"OK\"")).count();
+    assert!(good > 0 && good == calls.len(), "node {}: {calls:#?}\n{}", node.letter, node.plugin.log());
+    assert_eq!(failed_calls(&node.api), [""; 0], "node {}:\n{}", node.letter, node.plugin.log());
 }
