@@ -38,8 +38,8 @@ pub(super) fn explore(scope: Scope) -> Result<Explored, Violation> {
         acts: 0,
         settled: 0,
     };
-    let start = explorer.start();
-    let mut index: HashSet<World> = HashSet::from([start.clone()]);
+    let start = Rc::new(explorer.start());
+    let mut index: HashSet<Rc<World>> = HashSet::from([start.clone()]);
     let mut all = vec![(start, 0, Rc::from("start"))];
     let (mut at, mut transitions) = (0, 0);
     while at < all.len() {
@@ -53,6 +53,7 @@ pub(super) fn explore(scope: Scope) -> Result<Explored, Violation> {
             Ok(next) => {
                 for (label, world) in next {
                     transitions += 1;
+                    let world = Rc::new(world);
                     if index.insert(world.clone()) {
                         all.push((world, at, label));
                     }
