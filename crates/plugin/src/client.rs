@@ -10,6 +10,7 @@ use tokio::time::timeout_at;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
 use trousseau_core::{Call, ErrorKind, ProviderError, Secret};
+use trousseau_http::quote;
 use trousseau_kms_api::v1beta1::key_management_service_client::KeyManagementServiceClient as V1;
 use trousseau_kms_api::v2::key_management_service_client::KeyManagementServiceClient as V2;
 use trousseau_kms_api::{v1beta1, v2};
@@ -63,7 +64,7 @@ impl Client {
             return Err(refuse(ErrorKind::Unusable, "speaks no KMS v2; change `api`".to_owned()));
         }
         if status.healthz != "ok" {
-            let said: String = status.healthz.chars().filter(|letter| !letter.is_control()).take(200).collect();
+            let said = quote(&status.healthz);
             return Err(refuse(ErrorKind::Server, format!("says that it is not well: {said}; see its log")));
         }
         match status.key_id {

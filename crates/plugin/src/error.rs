@@ -3,11 +3,9 @@
 use std::error::Error as _;
 use std::path::Path;
 
-use tonic::{Code, Status};
+use tonic::{Code, Status, TimeoutExpired};
 use trousseau_core::{ErrorKind, ProviderError};
-
-/// How much of another plugin's text is repeated, in characters.
-const QUOTED: usize = 200;
+use trousseau_http::quote;
 
 /// A failed call.
 pub(crate) struct Failed {
@@ -32,6 +30,7 @@ impl From<Failed> for ProviderError {
 pub(crate) fn failed(socket: &Path, method: &str, opening: bool, status: &Status) -> Failed {
     let unreachable = (ErrorKind::Unreachable, "see that it runs, and that we may connect");
     let (kind, remedy) = match status.code() {
+        _ if timed_out(status) => (ErrorKind::Deadline, "it did not answer in time; see its log, and its KMS"),
         // Only what was made on this side has a source: a connection refused or lost.
         _ if status.source().is_some() => unreachable,
         Code::InvalidArgument | Code::OutOfRange | Code::DataLoss if opening => {
@@ -48,7 +47,19 @@ pub(crate) fn failed(socket: &Path, method: &str, opening: bool, status: &Status
         }
         _ => (ErrorKind::Server, "see its log"),
     };
-    let said: String = status.message().chars().filter(|letter| !letter.is_control()).take(QUOTED).collect();
+    let said = quote(status.message());
     let text = format!("{method} of the plugin at {}: {:?}: {said}; {remedy}", socket.display(), status.code());
     Failed { ambiguous: opening && kind == ErrorKind::Server, error: ProviderError::new(kind, text) }
+}
+
+/// The client's own clock ended the call; it says so as if the connection had failed.
+fn timed_out(status: &Status) -> bool {
+    let mut source = status.source();
+    while let Some(error) = source {
+        if error.is::<TimeoutExpired>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
 }

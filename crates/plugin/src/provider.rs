@@ -19,7 +19,7 @@ use crate::error::Failed;
 use crate::record::Record;
 use crate::seal::{self, KEY};
 
-/// How long a round trip of our own says that the other plugin works: tampered records must not double its load.
+/// How long a round trip of our own says that the other plugin works: tampered records must not drive it.
 const VERDICT: Duration = Duration::from_secs(1);
 
 /// The longest version that our header has room for, in bytes.
@@ -32,7 +32,8 @@ const MAX_NAME: usize = 255;
 /// * API v1: there is one version, 1.
 ///
 /// A Decrypt that fails with a code that plugins answer for a tampered record and for an outage alike (UNKNOWN,
-/// INTERNAL) is followed by a round trip of our own: if that works, it was the record.
+/// INTERNAL), or with something that is no key, is followed by a round trip of our own: if that works and the record is
+/// refused once more, it was the record.
 pub struct PluginProvider {
     socket: PathBuf,
     api: Api,
@@ -92,22 +93,51 @@ impl PluginProvider {
         self.client.decrypt(record.key_id.as_deref().unwrap_or(name), record, call).await
     }
 
-    /// Whose fault a refused Decrypt is: the record's, if the plugin opens what it has just made.
-    async fn judged(&self, error: ProviderError, call: &Call) -> ProviderError {
+    /// The key in a record.
+    async fn opened(&self, version: &KeyVersion, record: &Record, call: &Call) -> Result<Secret, Failed> {
+        let key = self.decrypted(version, record, call).await?;
+        if key.len() == KEY {
+            return Ok(key);
+        }
+        // The Go Trousseau answers so, and no error, while its Vault can't be asked.
+        let text = format!("Decrypt answered {} bytes where a key has {KEY}; see its log, and its KMS", key.len());
+        Err(Failed { ambiguous: true, error: self.error(ErrorKind::Server, &text) })
+    }
+
+    /// Whose fault a refused Decrypt is: the record's, if the plugin opens what it has just made and refuses the record
+    /// again.
+    async fn opened_again(
+        &self,
+        version: &KeyVersion,
+        record: &Record,
+        error: ProviderError,
+        call: &Call,
+    ) -> Result<Secret, ProviderError> {
+        if !self.works(call).await {
+            return Err(error);
+        }
+        match self.opened(version, record, call).await {
+            Err(Failed { ambiguous: true, error }) => {
+                let text = "it works, and refuses this record: another key's, or changed since it was written";
+                Err(self.error(ErrorKind::Unauthentic, text).with_source(error))
+            }
+            outcome => outcome.map_err(ProviderError::from),
+        }
+    }
+
+    /// Whether it opens what it has just made. A probe, on which more depends than one record, finds out anew.
+    async fn works(&self, call: &Call) -> bool {
         let mut works = self.works.lock().await;
-        let known = works.filter(|(when, _)| when.elapsed() < VERDICT).map(|(_, verdict)| verdict);
-        let verdict = match known {
-            Some(verdict) => verdict,
-            None => self.round_trip(call).await.is_ok(),
-        };
-        if known.is_none() {
+        let known = works.filter(|(when, _)| !call.probe && when.elapsed() < VERDICT);
+        if let Some((_, verdict)) = known {
+            return verdict;
+        }
+        let verdict = self.round_trip(call).await.is_ok();
+        // A caller without time finds out nothing for the next one.
+        if verdict || !call.remaining().is_zero() {
             *works = Some((Instant::now(), verdict));
         }
-        if verdict {
-            let text = "it works, and refuses this record: another key's, or changed since it was written";
-            return self.error(ErrorKind::Unauthentic, text).with_source(error);
-        }
-        error
+        verdict
     }
 
     async fn round_trip(&self, call: &Call) -> Result<(), ProviderError> {
@@ -191,15 +221,12 @@ impl Provider for PluginProvider {
         let Some((record, head, sealed)) = parsed else {
             return Err(self.error(ErrorKind::Malformed, "this is no wrap that was made with this `api`"));
         };
-        let key = match self.decrypted(version, &record, call).await {
+        let key = match self.opened(version, &record, call).await {
             Ok(key) => key,
-            Err(Failed { ambiguous: true, error }) => return Err(self.judged(error, call).await),
+            Err(Failed { ambiguous: true, error }) => self.opened_again(version, &record, error, call).await?,
             Err(failed) => return Err(failed.error),
         };
         let refused = || self.error(ErrorKind::Unauthentic, "the record was changed since it was written");
-        if key.len() != KEY {
-            return Err(refused());
-        }
         let plaintext = seal::open(&key, sealed, &bound(aad, head)).map_err(|_| refused())?;
         Ok(Unwrapped { plaintext, version: None })
     }
