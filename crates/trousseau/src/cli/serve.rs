@@ -73,6 +73,10 @@ fn options(args: Args) -> Result<Options, Failure> {
             (Source::File(file, Box::new(read)), shape)
         }
         (None, true) => {
+            if key.any() {
+                let text = "key flags and --dev don't mix: it makes a key of its own, for trying things out";
+                return Err(Failure::Usage(anyhow!(text)));
+            }
             let loaded =
                 dev::prepare(&data, &environment).and_then(|it| Ok(process.apply(it)?)).map_err(Failure::Failed)?;
             dev::print(&loaded.config, &mut io::stdout()).context("can't print")?;

@@ -220,19 +220,17 @@ fn config(fields: Fields, prefix: &str, environment: &Environment) -> Result<Con
     let address = address.or_else(|| Some(environment.get("VAULT_ADDR")?.expose().to_owned()));
     let address = address.ok_or_else(|| empty("address", "write https://HOST:PORT"))?;
     let token = Some(fields.token).filter(|token| !token.expose().is_empty());
-    if token.is_none() && environment.get("VAULT_TOKEN").is_none() {
+    if token.is_none() {
+        // Not by VAULT_TOKEN either: the Go Trousseau would log in as somebody else.
         let later = [(&fields.role_id, "roleID", "AppRole"), (&fields.client_cert, "clientCert", "Certificate login")];
-        return Err(match later.iter().find(|(value, ..)| !value.is_empty()) {
-            Some((_, name, method)) => {
-                let what = format!("logs in by a method that comes later ({method})");
-                Fault::new(
-                    format!("{prefix}{name}"),
-                    what,
-                    "use `token`, or let Vault Agent log in and write the token",
-                )
-            }
-            None => empty("token", "write the token, or let the template write it"),
-        });
+        if let Some((_, name, method)) = later.iter().find(|(value, ..)| !value.is_empty()) {
+            let what = format!("logs in by a method that comes later ({method})");
+            let remedy = "use `token`, or let Vault Agent log in and write the token";
+            return Err(Fault::new(format!("{prefix}{name}"), what, remedy));
+        }
+        if environment.get("VAULT_TOKEN").is_none() {
+            return Err(empty("token", "write the token, or let the template write it"));
+        }
     }
     let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let section = json!({

@@ -31,24 +31,27 @@ pub struct ProcessFlags {
     legacy: LegacyFlags,
 }
 
-/// The Go Trousseau's flags. What has a meaning here is mapped, the rest accepted with a warning.
+/// The Go Trousseau's flags. What has a meaning here is mapped, the rest accepted with a warning. As in Go, the last one
+/// of a kind counts: its own manifests name `-v` twice.
 #[derive(Clone, Debug, Default, Args)]
 struct LegacyFlags {
-    #[arg(long, hide = true, value_name = "unix:///PATH", conflicts_with = "socket")]
+    #[arg(long, hide = true, value_name = "unix:///PATH", conflicts_with = "socket", overrides_with = "listen_addr")]
     listen_addr: Option<String>,
-    #[arg(short = 'v', long = "v", hide = true, value_name = "N")]
+    #[arg(short = 'v', long = "v", hide = true, value_name = "N", overrides_with = "verbosity")]
     verbosity: Option<u8>,
-    #[arg(long, hide = true, value_name = "ENCODER")]
+    #[arg(long, hide = true, value_name = "ENCODER", overrides_with = "zap_encoder")]
     zap_encoder: Option<ZapEncoder>,
-    #[arg(long, hide = true, value_name = "PORT", conflicts_with = "admin")]
+    #[arg(long, hide = true, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", overrides_with = "log_format_json")]
+    log_format_json: Option<bool>,
+    #[arg(long, hide = true, value_name = "PORT", conflicts_with = "admin", overrides_with = "healthz_port")]
     healthz_port: Option<u16>,
-    #[arg(long, hide = true, value_name = "PATH")]
+    #[arg(long, hide = true, value_name = "PATH", overrides_with = "healthz_path")]
     healthz_path: Option<String>,
-    #[arg(long, hide = true, value_name = "TIME")]
+    #[arg(long, hide = true, value_name = "TIME", overrides_with = "healthz_timeout")]
     healthz_timeout: Option<String>,
-    #[arg(long, hide = true, value_name = "NAME")]
+    #[arg(long, hide = true, value_name = "NAME", overrides_with = "metrics_backend")]
     metrics_backend: Option<String>,
-    #[arg(long, hide = true, value_name = "PORT")]
+    #[arg(long, hide = true, value_name = "PORT", overrides_with = "metrics_addr")]
     metrics_addr: Option<String>,
 }
 
@@ -110,6 +113,10 @@ impl ProcessFlags {
         if let Some(level) = self.log_level {
             loaded.config.log.level = level;
             origin("log.level", "--log-level");
+        }
+        if let Some(json) = legacy.log_format_json {
+            loaded.config.log.format = if json { LogFormat::Json } else { LogFormat::Text };
+            origin("log.format", "--log-format-json");
         }
         if let Some(encoder) = legacy.zap_encoder {
             loaded.config.log.format = if encoder == ZapEncoder::Json { LogFormat::Json } else { LogFormat::Text };

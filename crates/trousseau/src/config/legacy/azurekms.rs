@@ -1,6 +1,6 @@
 //! The file of the Go Trousseau's `azurekms` provider, and the `azure.json` that it names.
 
-use std::fs;
+use std::path::Path;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
@@ -8,6 +8,7 @@ use trousseau_core::SecretText;
 use trousseau_core::section::Fault;
 
 use super::flat::Flat;
+use crate::config::{read, yaml};
 
 /// Our field and its name in the legacy file.
 pub(super) const NAMES: &[(&str, &str)] = &[
@@ -30,8 +31,7 @@ struct CloudProvider {
     #[serde(default, deserialize_with = "secret")]
     aad_client_secret: Option<SecretText>,
     aad_client_cert_path: Option<String>,
-    #[serde(default)]
-    use_managed_identity_extension: bool,
+    use_managed_identity_extension: Option<bool>,
     #[serde(rename = "userAssignedIdentityID")]
     user_assigned_identity_id: Option<String>,
 }
@@ -73,17 +73,21 @@ pub(super) fn section(flat: &mut Flat, prefix: &str) -> Result<(Value, Option<Se
 }
 
 fn cloud_provider(path: &str) -> Result<CloudProvider, String> {
-    let text = SecretText::new(fs::read_to_string(path).map_err(|error| format!("can't be read ({})", error.kind()))?);
-    // The parser's text could quote the secret, so only its place is told.
-    serde_json::from_str(text.expose())
-        .map_err(|error| format!("is no azure.json (line {}, column {})", error.line(), error.column()))
+    let (bytes, _) = read(Path::new(path), path).map_err(|error| format!("can't be read ({error})"))?;
+    let text = str::from_utf8(&bytes).map_err(|_| "is no text".to_owned())?;
+    if text.trim_start().starts_with('{') {
+        // The parser's text could quote the secret, so only its place is told.
+        return serde_json::from_str(text)
+            .map_err(|error| format!("is no azure.json (line {}, column {})", error.line(), error.column()));
+    }
+    yaml::read(text, path, None).map_err(|error| format!("is no azure.json, and no YAML ({error})"))
 }
 
 fn auth(login: CloudProvider, field: &str) -> Result<(Value, Option<SecretText>), Fault> {
     let said = |value: Option<String>| value.filter(|value| !value.is_empty());
     let secret = login.aad_client_secret.filter(|secret| !secret.expose().is_empty());
     let by_machine = secret.as_ref().is_some_and(|secret| secret.expose().eq_ignore_ascii_case(BY_MACHINE));
-    if login.use_managed_identity_extension || by_machine {
+    if login.use_managed_identity_extension == Some(true) || by_machine {
         // Both kinds of name are in use there.
         let identity = match said(login.user_assigned_identity_id) {
             Some(id) if id.starts_with('/') => json!({ "resourceId": id }),

@@ -129,3 +129,17 @@ fn step<'a>(root: &'a serde_json::Value, place: &'a serde_json::Value, name: &st
     let ways = ["oneOf", "anyOf"].into_iter().filter_map(|key| place[key].as_array()).flatten();
     place["properties"].get(name).or_else(|| ways.into_iter().find_map(|way| step(root, way, name)))
 }
+
+/// As the Go project's DaemonSets start it; the last flag of a kind counts.
+#[test]
+fn the_arguments_of_the_go_projects_manifests_are_taken() {
+    let flags = "-v=5 --v=3 --config-file-path=/etc/secrets/config.yaml --listen-addr=unix:///opt/vaultkms.socket \
+                 --zap-encoder=json --v=1";
+    let flags: Vec<_> = flags.split_whitespace().filter(|flag| !flag.starts_with("--config")).collect();
+    let loaded = line(&flags.join(" ")).process.apply(read(&with("")).unwrap()).unwrap();
+    assert_eq!((loaded.config.log.level, loaded.config.log.format), (LogLevel::Info, LogFormat::Json));
+    for (flag, format) in [("--log-format-json=false", LogFormat::Text), ("--log-format-json", LogFormat::Json)] {
+        let loaded = line(flag).process.apply(read(&with("")).unwrap()).unwrap();
+        assert_eq!(loaded.config.log.format, format);
+    }
+}

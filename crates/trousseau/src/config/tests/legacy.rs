@@ -233,6 +233,25 @@ fn the_file_of_its_azure_provider_is_taken_with_the_login_of_azure_json() {
         assert!(error.contains("`configFilePath` names a file") && error.contains(part), "{error}");
         assert!(!error.contains("canary"), "{error}");
     }
+    // Go reads it as YAML, and a null like a field that is not there.
+    let (folder, path) = azure_json("");
+    let named = |file: &str| read(&format!("configFilePath: {file}\nkeyVaultName: prod\nkeyName: k\n"));
+    std::fs::write(&path, "useManagedIdentityExtension: true\ncloud: null\ntenantId: t\n").unwrap();
+    assert!(named(&path).is_ok());
+    std::fs::write(
+        &path,
+        "{\"aadClientId\": \"msi\", \"aadClientSecret\": \"msi\", \"useManagedIdentityExtension\": null}",
+    )
+    .unwrap();
+    assert!(named(&path).is_ok());
+    // A pipe would hold up the process that opens it.
+    let pipe = folder.path().join("pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+    std::fs::write(&path, " ".repeat(2_000_000)).unwrap();
+    for file in [pipe.to_str().unwrap(), &path] {
+        let error = named(file).unwrap_err().to_string();
+        assert!(error.contains("names a file that can't be read"), "{error}");
+    }
     let error = read("keyVaultName: v\n").unwrap_err().to_string();
     assert!(error.contains("`keyName` is empty or missing"), "{error}");
 }
