@@ -155,7 +155,9 @@ impl AnyProvider {
         }
         let writing = state.set.writing();
         if let Some(index) = writing.iter().find(|index| views[**index].stopped.is_some()) {
-            return Err(self.stopped(*index, &views[*index]));
+            // Where enough others are well, they write as soon as one of them is not only ready but good.
+            let able = views.iter().filter(|view| view.ready).count() >= self.rule.write_quorum;
+            return Err(if able { self.short_of_quorum(&views) } else { self.stopped(*index, &views[*index]) });
         }
         if writing.len() < self.rule.write_quorum || writing.iter().any(|index| views[*index].version.is_none()) {
             drop(state);
@@ -200,7 +202,7 @@ impl AnyProvider {
     fn stopped(&self, index: usize, view: &View) -> ProviderError {
         let who = self.members.get(index).map_or("", |member| member.key.name());
         let (name, least, why) = (&self.name, self.rule.write_quorum, view.reason());
-        let text = format!("key `{name}`: member `{who}` can't write any more, and {least} members must: {why}");
+        let text = format!("key `{name}`: member `{who}` can't write any more, and at least {least} must: {why}");
         ProviderError::new(ErrorKind::Stopped, text)
     }
 
@@ -287,6 +289,16 @@ impl Provider for AnyProvider {
         let parts = Parts::parse(wrap)?;
         let plaintext = self.open_with(&parts, aad.unwrap_or_default(), call).await?;
         Ok(Unwrapped { plaintext, version: None })
+    }
+
+    fn marks(&self) -> Vec<(KeyVersion, String)> {
+        let mut members: Vec<_> =
+            self.members.iter().map(|member| (&member.key.describe().identity, member.key.marks())).collect();
+        members.sort_unstable();
+        let marked = members.into_iter().enumerate().flat_map(|(at, (_, marks))| {
+            marks.into_iter().map(move |(version, mark)| (KeyVersion::Name(format!("{at}/{version}")), mark))
+        });
+        marked.collect()
     }
 
     fn report(&self) -> Vec<(bool, String)> {

@@ -101,7 +101,7 @@ impl Key {
 
     /// Two keys that are the same key for peers: equal key_ids, equal ciphertexts.
     pub fn same_identity(&self, other: &Self) -> bool {
-        self.same_description(other) && same_material(&self.provider.marks(), &other.provider.marks())
+        self.same_description(other) && same_material(&self.marks(), &other.marks())
     }
 
     /// Two keys that are configured as the same one, whatever material may stand there now.
@@ -111,6 +111,11 @@ impl Key {
 
     fn same_description(&self, other: &Self) -> bool {
         self.describe() == other.describe() && self.config.clusters.first() == other.config.clusters.first()
+    }
+
+    /// See [`Provider::marks`].
+    pub(crate) fn marks(&self) -> Vec<(KeyVersion, String)> {
+        self.provider.marks()
     }
 
     /// Wraps `plaintext` under `version`, unwraps the wrap again where it was made, and compares (I1). Two calls to

@@ -136,7 +136,12 @@ impl Keyring {
     }
 
     async fn encrypt_once(&self, plaintext: &Secret, call: &Call) -> Result<Encrypted, ProviderError> {
-        self.writer.proven_here(call.deadline).await?;
+        if self.writer.is_unproven() {
+            let began = Instant::now();
+            let proven = self.writer.proven_here(call.deadline).await;
+            call.add_wait(began.elapsed());
+            proven?;
+        }
         let snapshot = self.writer.snapshot()?;
         let key = self.writing();
         let ciphertext = key.seal(&snapshot.version, plaintext, call).await?;

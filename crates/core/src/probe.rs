@@ -60,6 +60,8 @@ pub struct Prober {
     promotion: Promotion,
     /// Whether this round is an observation of its own: one that somebody woke is not.
     counts: bool,
+    /// This round opened what was wrapped before, so the key exists.
+    found: bool,
     /// The version that this round found lost by a restored backup.
     restored: Option<KeyVersion>,
     /// This round's list shares no version with what was proven, and the proven one is no more to be opened.
@@ -79,7 +81,18 @@ impl Prober {
         events: Arc<dyn Events>,
     ) -> Self {
         let promotion = Promotion::new(rule);
-        Self { key, writer, times, promotion, counts: true, restored: None, suspected: false, clock, events }
+        Self {
+            key,
+            writer,
+            times,
+            promotion,
+            counts: true,
+            found: false,
+            restored: None,
+            suspected: false,
+            clock,
+            events,
+        }
     }
 
     /// Probes for ever: at the interval after a good round, sooner after a bad one, at once when woken. Drop the

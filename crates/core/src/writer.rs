@@ -1,6 +1,6 @@
 //! What Status and Encrypt speak from: one snapshot of the writing key, swapped atomically (I2), and its health.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -74,6 +74,8 @@ pub(crate) struct Announced {
     pub(crate) last_good: Option<Instant>,
     pub(crate) failure: Option<Failure>,
     pub(crate) stopped: Option<Arc<str>>,
+    /// A probe did not find the key, and none has found it since.
+    pub(crate) absent: bool,
 }
 
 #[derive(Clone)]
@@ -121,8 +123,8 @@ pub struct Writer {
     grace: Duration,
     /// Whether an outage may take back an id that nothing was encrypted under.
     withdraws: bool,
-    /// What is announced at first was proven by the configuration before this one.
-    carried: bool,
+    /// What is announced was proven by the configuration before, and by no probe of this one yet.
+    unproven: AtomicBool,
     lineage: Mutex<Lineage>,
     wake: Notify,
     rounds: watch::Sender<Rounds>,
@@ -135,7 +137,7 @@ impl Writer {
             announced: ArcSwap::default(),
             grace,
             withdraws: true,
-            carried: false,
+            unproven: AtomicBool::new(false),
             lineage: Mutex::default(),
             wake: Notify::new(),
             rounds: watch::Sender::default(),
@@ -151,7 +153,7 @@ impl Writer {
     /// The same state under another grace, for a reload that keeps the key.
     #[must_use]
     pub fn carried_over(&self, grace: Duration) -> Self {
-        let next = Self { carried: true, ..Self::new(grace) };
+        let next = Self { withdraws: self.withdraws, unproven: AtomicBool::new(true), ..Self::new(grace) };
         // Without the id before: only who announces a snapshot may take it back, and that is the running one.
         let copy = Announced { before: None, ..Announced::clone(&self.announced.load()) };
         next.announced.store(Arc::new(copy));
@@ -197,14 +199,15 @@ impl Writer {
     /// The snapshot to encrypt under.
     ///
     /// # Errors
-    /// [`Stopped`](ErrorKind::Stopped), in both versions of the API, whenever Status answers an error.
+    /// [`Stopped`](ErrorKind::Stopped), in both versions of the API, whenever Status answers an error, and from the first
+    /// probe on that did not find the key.
     pub(crate) fn snapshot(&self) -> Result<Arc<Snapshot>, ProviderError> {
         let now = self.announced.load();
         match (&now.stopped, &now.snapshot) {
             (Some(reason), _) => Err(ProviderError::new(ErrorKind::Stopped, reason.to_string())),
             // An Encrypt by a token that may create would make a missing key anew, under the id of the lost one.
-            (None, _) if now.failure.as_ref().is_some_and(|failure| failure.kind == ErrorKind::Gone) => {
-                let cause = not_ready(&now, "the last probe did not find the key");
+            (None, _) if now.absent => {
+                let cause = not_ready(&now, "a probe did not find the key");
                 let text = "nothing is encrypted until a probe finds the key again";
                 Err(ProviderError::new(ErrorKind::Stopped, text).with_source(cause))
             }
@@ -234,21 +237,29 @@ impl Writer {
         now.snapshot.is_some() || now.failure.is_some() || now.stopped.is_some()
     }
 
-    /// Waits until a probe of this configuration's own KMS has ended, where another configuration's found out what is
-    /// announced: the way to the key may lead to another key now.
+    /// Where another configuration's probe found out what is announced: waits for the first probe by this one's way to
+    /// the key, which may lead to another key now.
     ///
     /// # Errors
-    /// [`Unreachable`](ErrorKind::Unreachable) if none has ended by then.
+    /// As [`snapshot`](Self::snapshot), and why no probe has opened by this way what was wrapped by the other.
     pub(crate) async fn proven_here(&self, end: Instant) -> Result<(), ProviderError> {
-        let unproven = || self.carried && self.rounds.borrow().ended == 0;
-        if unproven() {
+        if self.is_unproven() && self.rounds.borrow().ended == 0 {
             self.first_round(end).await;
         }
-        if unproven() {
-            let text = "the new configuration's way to the key was not proven within the time of this call; try again";
-            return Err(ProviderError::new(ErrorKind::Unreachable, text));
+        self.snapshot()?;
+        if self.is_unproven() {
+            return Err(not_ready(&self.announced.load(), "the new configuration's way to the key was not proven yet"));
         }
         Ok(())
+    }
+
+    pub(crate) fn is_unproven(&self) -> bool {
+        self.unproven.load(Ordering::Acquire)
+    }
+
+    /// The key that is announced was found by this configuration's way to it.
+    pub(crate) fn proven(&self) {
+        self.unproven.store(false, Ordering::Release);
     }
 
     /// Whether an outage may take back an id that nothing was encrypted under.

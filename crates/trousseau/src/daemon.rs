@@ -175,10 +175,10 @@ impl Daemon {
 
     /// Offers a configuration that could be read.
     fn take(&mut self, loaded: &Loaded, cause: Cause) -> anyhow::Result<()> {
+        self.reloader.offer(&loaded.config, cause)?;
         for warning in &loaded.warnings {
             warn!(code = warning.code, "{}", warning.text);
         }
-        self.reloader.offer(&loaded.config, cause)?;
         self.metrics.set_warnings(loaded.warnings.iter().map(|warning| warning.code));
         if let Err(error) = self.options.log.set_level(loaded.config.log.level.as_str()) {
             warn!(%error, "the log level stays");
@@ -200,9 +200,18 @@ impl Daemon {
 
     /// Binds what can be bound by now.
     async fn open(&mut self) -> Result<(), Failure> {
+        self.open_admin().await?;
+        self.open_socket(socket::TAKE_OVER).await
+    }
+
+    async fn open_admin(&mut self) -> Result<(), Failure> {
         let admin = self.config.as_ref().map_or(self.options.early_admin, |config| config.admin);
-        self.admin.listen_on(admin, self.options.take_over).await?;
-        // What was bound early is bound anew once the configuration says how; until then it answered errors only.
+        self.admin.listen_on(admin, self.options.take_over).await
+    }
+
+    /// A process that takes over waits for so long until it can answer.
+    async fn open_socket(&mut self, patience: Duration) -> Result<(), Failure> {
+        // What was bound early is bound anew once the configuration says how.
         let early = self.serving.as_ref().is_some_and(|serving| serving.early && self.config.is_some());
         if self.serving.is_some() && !early {
             return Ok(());
@@ -216,7 +225,7 @@ impl Daemon {
             None => {
                 let prepared = socket::prepare(&socket, self.options.take_over || early)?;
                 if self.options.take_over {
-                    socket::wait_until_ready(&self.current).await?;
+                    socket::wait_until_ready(&self.current, patience).await?;
                 }
                 prepared.publish().map_err(|error| Failure::Failed(error.into()))?
             }
@@ -301,28 +310,36 @@ impl Daemon {
             Ok(()) => self.open_or_say().await,
             Err(bad) => {
                 let text = format!("{bad:#}");
-                error!(error = text, "the configuration is refused; what runs, runs on");
-                self.admin.note("configuration", format!("refused: {text}"));
-                // A file that it names may come late, and no watch tells.
-                self.again = self.config.is_none().then(|| Instant::now() + AGAIN);
+                let news = self.admin.note("configuration", format!("refused: {text}"));
+                if news || cause == Cause::Hangup {
+                    error!(error = text, "the configuration is refused; what runs, runs on");
+                }
+                if self.config.is_none() {
+                    // A file that it names may come late, and no watch tells.
+                    self.again = Some(Instant::now() + AGAIN);
+                }
             }
         }
     }
 
     /// Binds what the configuration says; what can't be had is said and tried again, and nothing else ends for it.
     async fn open_or_say(&mut self) {
-        let outcome = self.open().await;
-        let next = outcome.is_err().then(|| Instant::now() + AGAIN);
-        let first = std::mem::replace(&mut self.again, next).is_none();
+        let admin = self.open_admin().await;
+        let socket = self.open_socket(Duration::ZERO).await;
+        if socket.is_err() && self.config.as_ref().is_some_and(|config| config.socket.allow.is_some()) {
+            // The early socket lets in whom the configuration doesn't.
+            self.serving.take_if(|serving| serving.early).inspect(|early| early.stop.cancel());
+        }
+        let outcome = socket.and(admin);
+        self.again = outcome.is_err().then(|| Instant::now() + AGAIN);
         match outcome {
             Ok(()) => self.admin.unnote("listening"),
             Err(Failure::Failed(error) | Failure::Usage(error)) => {
                 let text = format!("{error:#}");
-                if first {
+                if self.admin.note("listening", format!("not as configured: {text}")) {
                     error!(error = text, "what the configuration says can't be listened on; trying again");
                     self.metrics.reload("refused");
                 }
-                self.admin.note("listening", format!("not as configured: {text}"));
             }
         }
     }

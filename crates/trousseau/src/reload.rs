@@ -85,7 +85,7 @@ impl Reloader {
                 return Ok(());
             }
         }
-        let built = build(config, &self.around, Some(&running.keyring))?;
+        let built = build(config, &self.around, Some(running))?;
         if !config.force && !knows_writing_key(&running.keyring, &built.keyring) {
             bail!(
                 "the writing key `{}` is not among the running keys, so peers may not be able to read it yet; add it \
@@ -134,12 +134,8 @@ impl Reloader {
 
     fn use_now(&mut self, built: Built) {
         self.pending = None;
-        // The old probes end first, so that two never announce at once.
         if let Some(before) = self.running.take() {
-            let before = before.end();
-            if same_writing_key(&before, &built.keyring) {
-                built.keyring.writer().adopt(before.writer());
-            }
+            before.hand_on(&built);
         }
         let running = built.start();
         self.current.replace(Arc::clone(&running.keyring));

@@ -122,32 +122,42 @@ pub struct Built {
     pub keyring: Arc<Keyring>,
     /// The writing key's probe.
     pub prober: Prober,
+    /// The members of the writing key, where it is a list, and their state.
+    members: Members,
     times: ProbeTimes,
     events: Arc<dyn Events>,
 }
 
-/// Builds the keys of a configuration. `before` is the running keyring: where the writing key stays the same one, its
-/// state goes on.
+type Members = Vec<(Arc<Key>, Arc<Writer>)>;
+
+/// Builds the keys of a configuration. `before` is what runs: where the writing key stays the same one, its state goes on,
+/// and that of its members.
 ///
 /// # Errors
 /// A file that can't be read, two keys that are the same, and all else that is wrong without asking a KMS.
-pub fn build(config: &Config, around: &Surroundings, before: Option<&Keyring>) -> anyhow::Result<Built> {
+pub fn build(config: &Config, around: &Surroundings, before: Option<&Running>) -> anyhow::Result<Built> {
     let clusters = Arc::new(config.clusters()?);
     let mut keys: Vec<Arc<Key>> = Vec::new();
-    for section in &config.keys {
-        let parts = Parts { config, around, clusters: &clusters };
+    let mut members = Members::new();
+    for (at, section) in config.keys.iter().enumerate() {
+        let before = before.filter(|_| at == 0).map_or(&[][..], |running| &running.members);
+        let mut parts = Parts { config, around, clusters: &clusters, before, members: Members::new() };
         let provider = parts.provider(section).with_context(|| format!("key `{}`", section.name))?;
         let key = parts.key(section.name.clone(), section.aad, provider);
         if let Some(twin) = keys.iter().find(|other| other.same_identity(&key)) {
             bail!("keys `{}` and `{}` are the same key in the same KMS; remove one", twin.name(), key.name());
         }
+        if at == 0 {
+            members = parts.members;
+        }
         keys.push(Arc::new(key));
     }
     let writing =
         keys.first().map(Arc::clone).context("`keys` is empty; the first key writes, so name at least one")?;
-    let same = before.filter(|running| running.keys().first().is_some_and(|key| key.same_identity(&writing)));
+    let before = before.map(|running| &running.keyring);
+    let same = before.filter(|ring| ring.keys().first().is_some_and(|key| key.same_identity(&writing)));
     let grace = config.health.grace;
-    let writer = Arc::new(same.map_or_else(|| Writer::new(grace), |running| running.writer().carried_over(grace)));
+    let writer = Arc::new(same.map_or_else(|| Writer::new(grace), |ring| ring.writer().carried_over(grace)));
     let times = config.probe.times();
     let prober = Prober::new(
         Arc::clone(&writing),
@@ -158,7 +168,7 @@ pub fn build(config: &Config, around: &Surroundings, before: Option<&Keyring>) -
         Arc::clone(&around.events),
     );
     let keyring = Keyring::new(keys, writer, Arc::clone(&around.events)).context("`keys` is empty")?;
-    Ok(Built { keyring: Arc::new(keyring), prober, times, events: Arc::clone(&around.events) })
+    Ok(Built { keyring: Arc::new(keyring), prober, members, times, events: Arc::clone(&around.events) })
 }
 
 /// What all keys of one configuration are made with.
@@ -166,6 +176,10 @@ struct Parts<'a> {
     config: &'a Config,
     around: &'a Surroundings,
     clusters: &'a Arc<Clusters>,
+    /// The running members of the key that is built.
+    before: &'a [(Arc<Key>, Arc<Writer>)],
+    /// Its members so far.
+    members: Members,
 }
 
 impl Parts<'_> {
@@ -174,7 +188,7 @@ impl Parts<'_> {
     }
 
     /// One KMS behind its guard, or a list of keys that have one each.
-    fn provider(&self, section: &KeySection) -> anyhow::Result<Arc<dyn Provider>> {
+    fn provider(&mut self, section: &KeySection) -> anyhow::Result<Arc<dyn Provider>> {
         match &section.provider {
             Place::Kms(kms) => self.guarded(&section.name, kms, Arc::clone(&self.around.events)),
             Place::Any(any) => {
@@ -198,7 +212,7 @@ impl Parts<'_> {
     }
 
     /// A member has all that a key has, a state and a probe of its own included.
-    fn member(&self, list: &str, section: &KeySection) -> anyhow::Result<Member> {
+    fn member(&mut self, list: &str, section: &KeySection) -> anyhow::Result<Member> {
         let name = format!("{list}/{}", section.name);
         let Place::Kms(kms) = &section.provider else {
             bail!("member `{name}` is a list inside a list");
@@ -208,7 +222,11 @@ impl Parts<'_> {
         let provider = self.guarded(&name, kms, Arc::clone(&events)).with_context(|| format!("member `{name}`"))?;
         let key = Arc::new(self.key(name, section.aad, provider));
         // Half of what Status has, so that a member is left out before Status must say that it is not well.
-        let writer = Arc::new(Writer::of_member(self.config.health.grace / 2));
+        let grace = self.config.health.grace / 2;
+        let same = self.before.iter().find(|(running, _)| running.same_identity(&key));
+        let writer = same.map_or_else(|| Writer::of_member(grace), |(_, running)| running.carried_over(grace));
+        let writer = Arc::new(writer);
+        self.members.push((Arc::clone(&key), Arc::clone(&writer)));
         let clock = Arc::clone(&self.around.clock);
         let (rule, times) = (self.config.probe.rule(), self.config.probe.times());
         let prober = Prober::new(Arc::clone(&key), Arc::clone(&writer), rule, times, clock, events);
@@ -220,13 +238,28 @@ impl Parts<'_> {
 pub struct Running {
     /// The keys.
     pub keyring: Arc<Keyring>,
-    _probes: JoinSet<()>,
+    members: Members,
+    probes: JoinSet<()>,
 }
 
 impl Running {
-    /// Ends the probes.
-    pub fn end(self) -> Arc<Keyring> {
-        self.keyring
+    /// Ends its probes and hands its state on to what follows it: of the writing key, and of each member of a list, where
+    /// they are the same keys there.
+    pub fn hand_on(self, next: &Built) {
+        let Self { keyring, members, probes } = self;
+        // They end first, so that two never announce at once.
+        drop(probes);
+        let [running, following] = [&keyring, &next.keyring].map(|ring| (ring.keys().first(), ring.writer()));
+        if let ((Some(ours), from), (Some(theirs), to)) = (running, following)
+            && ours.same_identity(theirs)
+        {
+            to.adopt(from);
+            for (key, to) in &next.members {
+                if let Some((_, from)) = members.iter().find(|(running, _)| running.same_identity(key)) {
+                    to.adopt(from);
+                }
+            }
+        }
     }
 }
 
@@ -245,7 +278,7 @@ impl Built {
                 probe.await;
             });
         }
-        Running { keyring: self.keyring, _probes: probes }
+        Running { keyring: self.keyring, members: self.members, probes }
     }
 
     /// Probes until a round is good, for a configuration that must prove itself before it is used.

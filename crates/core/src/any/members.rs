@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::Member;
 use super::layout::{MemberTag, Parts, member_tag};
 use super::set::View;
-use crate::error::ProviderError;
+use crate::error::{ErrorKind, ProviderError};
 use crate::probe::Prober;
 use crate::provider::Description;
 use crate::{Key, Writer};
@@ -96,9 +96,15 @@ impl Standing {
     /// Whether it may wrap right now.
     ///
     /// # Errors
-    /// [`Stopped`](crate::ErrorKind::Stopped) if its own probe found its key gone, disabled or replaced.
+    /// [`Stopped`](ErrorKind::Stopped) if its own probe found its key gone, disabled or replaced;
+    /// [`Unreachable`](ErrorKind::Unreachable) while that probe has found nothing by a new way to the key.
     pub(super) fn may_wrap(&self) -> Result<(), ProviderError> {
-        self.writer.snapshot().map(drop)
+        self.writer.snapshot()?;
+        if self.writer.is_unproven() {
+            let text = "its way to the key was changed, and not proven yet";
+            return Err(ProviderError::new(ErrorKind::Unreachable, text));
+        }
+        Ok(())
     }
 
     /// It failed to read: it is asked last until its probe is good again.

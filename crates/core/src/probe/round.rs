@@ -17,11 +17,13 @@ pub(super) struct RoundFailure {
     pub(super) error: ProviderError,
     /// Why encryption must stop, if this shows that the key is gone, disabled or was replaced.
     stop: Option<String>,
+    /// The key was not found, which may be certain or not.
+    absent: bool,
 }
 
 impl From<ProviderError> for RoundFailure {
     fn from(error: ProviderError) -> Self {
-        Self { error, stop: None }
+        Self { error, stop: None, absent: false }
     }
 }
 
@@ -29,14 +31,17 @@ impl Prober {
     /// Opens the witness again, reads the key's versions, chooses, and proves the choice. Nothing is encrypted before
     /// something was decrypted: an Encrypt by a token that may create makes a missing key anew.
     pub(super) async fn examine(&mut self, call: &Call) -> Result<(Observation, Arc<Snapshot>), RoundFailure> {
-        (self.restored, self.suspected) = (None, false);
+        (self.restored, self.suspected, self.found) = (None, false, false);
         self.writer.lineage().begin_round();
         let now = self.writer.load();
         let mut current = now.snapshot.clone();
         let (mut reopened, mut shut) = (false, None);
         match &current {
             Some(snapshot) => match self.reopen(snapshot, call).await {
-                Ok(()) => reopened = true,
+                Ok(()) => {
+                    (reopened, self.found) = (true, true);
+                    self.writer.proven();
+                }
                 Err(error) => match error.kind() {
                     ErrorKind::Unauthentic => return Err(self.replaced(error)),
                     ErrorKind::Gone => return Err(self.gone(error)),
@@ -62,7 +67,7 @@ impl Prober {
             ErrorKind::Gone if !reopened => self.gone(error),
             ErrorKind::Disabled => self.disabled(error),
             // A list of keys knows of its members by their own probes.
-            ErrorKind::Stopped => RoundFailure { stop: Some(error.to_string()), error },
+            ErrorKind::Stopped => RoundFailure { stop: Some(error.to_string()), error, absent: false },
             _ => error.into(),
         })?;
         if let Some(error) = shut {
@@ -124,12 +129,12 @@ impl Prober {
              with the new key",
             self.key.name()
         );
-        RoundFailure { error, stop: Some(reason) }
+        RoundFailure { error, stop: Some(reason), absent: false }
     }
 
     pub(super) fn disabled(&self, error: ProviderError) -> RoundFailure {
         let reason = format!("key `{}` is disabled in the KMS; enable it there", self.key.name());
-        RoundFailure { error, stop: Some(reason) }
+        RoundFailure { error, stop: Some(reason), absent: false }
     }
 
     pub(super) fn gone(&self, error: ProviderError) -> RoundFailure {
@@ -139,7 +144,7 @@ impl Prober {
             self.key.name()
         );
         let certain = self.writer.lineage().gone();
-        RoundFailure { error, stop: certain.then_some(reason) }
+        RoundFailure { error, stop: certain.then_some(reason), absent: true }
     }
 
     pub(super) fn announce_good(&mut self, before: &Announced, next: Arc<Snapshot>, seen: &Observation) {
@@ -183,7 +188,9 @@ impl Prober {
             last_good: Some(Instant::now()),
             failure: None,
             stopped: None,
+            absent: false,
         });
+        self.writer.proven();
         self.tell_good(seen, before.failure.is_some());
     }
 
@@ -191,6 +198,7 @@ impl Prober {
         let first = before.failure.as_ref().is_none_or(|known| known.kind != failure.error.kind());
         self.events.on(&Event::ProbeFailed { key: self.key.name(), writing: true, error: &failure.error, first });
         let mut next = before.clone();
+        next.absent = failure.absent || before.absent && !self.found;
         let since = before.failure.as_ref().map_or_else(Instant::now, |failure| failure.since);
         next.failure = Some(Failure { kind: failure.error.kind(), text: failure.error.chain().into(), since });
         match &failure.stop {

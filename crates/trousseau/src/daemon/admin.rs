@@ -1,6 +1,7 @@
 //! The admin endpoint's life: bound at start, moved when the configuration says so.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,10 +33,12 @@ impl AdminEndpoint {
         Self { state, notes: BTreeMap::new(), running: None }
     }
 
-    /// Sets a line of `/readyz?verbose`.
-    pub(super) fn note(&mut self, topic: &'static str, text: String) {
+    /// Sets a line of `/readyz?verbose`; true if it says something else than before.
+    pub(super) fn note(&mut self, topic: &'static str, text: String) -> bool {
+        let news = self.notes.get(topic) != Some(&text);
         self.notes.insert(topic, text);
         self.tell();
+        news
     }
 
     /// Takes the line away.
@@ -62,19 +65,26 @@ impl AdminEndpoint {
             self.close().await;
             return Ok(());
         };
-        let ours = before.is_some_and(|before| before.address.port() == admin.address.port());
-        if ours || patient {
-            // The port may be held by the endpoint that ends here.
-            self.close().await;
-        }
-        match if patient { Ok(None) } else { bind(admin.address).await.map(Some) } {
+        // The port may be held by the endpoint that ends here.
+        let ours = before.filter(|before| before.address.port() == admin.address.port());
+        let mut closed = None;
+        let bound = match bind(admin.address).await {
+            Err(_) if patient && before.is_none() => Ok(None),
+            Err(error) if ours.is_some() && error.kind() == ErrorKind::AddrInUse => {
+                self.close().await;
+                closed = ours;
+                bind(admin.address).await.map(Some)
+            }
+            bound => bound.map(Some),
+        };
+        match bound {
             Ok(listener) => {
                 self.close().await;
                 self.start(admin, listener);
                 Ok(())
             }
             Err(error) => {
-                if let Some(before) = before.filter(|_| ours) {
+                if let Some(before) = closed {
                     self.start(before, None);
                 }
                 Err(Failure::Failed(anyhow::Error::new(error).context(in_use(admin))))

@@ -15,7 +15,7 @@ use crate::cli::Failure;
 use crate::config::{self, Config, Socket};
 
 /// How long a process that takes over may need for its first good probe.
-const TAKE_OVER: Duration = Duration::from_secs(30);
+pub(super) const TAKE_OVER: Duration = Duration::from_secs(30);
 
 pub(super) fn prepare(section: &Socket, take_over: bool) -> Result<Prepared, Failure> {
     let uid = section.owner.as_deref().map(accounts::user).transpose();
@@ -41,11 +41,16 @@ pub(super) fn inherit(listener: &UnixListener, section: &Socket) -> Result<Publi
 }
 
 /// A process that takes over does so only once it can answer.
-pub(super) async fn wait_until_ready(current: &Current) -> Result<(), Failure> {
-    let end = Instant::now() + TAKE_OVER;
+pub(super) async fn wait_until_ready(current: &Current, patience: Duration) -> Result<(), Failure> {
+    let end = Instant::now() + patience;
     while !current.health().is_some_and(|health| health.ready) {
         if Instant::now() >= end {
-            let text = "no good probe within 30 s: the socket is not taken over, the process there goes on";
+            let text = match patience.as_secs() {
+                0 => "no good probe yet: the socket is not taken over, the process there goes on".to_owned(),
+                some => {
+                    format!("no good probe within {some} s: the socket is not taken over, the process there goes on")
+                }
+            };
             return Err(Failure::Failed(anyhow!(text)));
         }
         sleep(Duration::from_millis(20)).await;

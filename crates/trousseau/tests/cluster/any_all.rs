@@ -98,6 +98,15 @@ fn a_member_that_must_write_and_was_replaced_or_deleted_stops_writes_and_not_rea
         wait::until(MINUTE, "Status to be an error", || Ok(client.status().is_err().then_some(()))).unwrap();
         assert!(it.encrypt().is_err());
         assert_eq!(it.plane.opens("by-both"), Ok(()));
+        // A change of the configuration is no word of an operator that the loss is accepted.
+        let (file, new) = (it.plane.dir.path().join("config.yaml"), it.plane.dir.path().join("new"));
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&new, format!("log: {{level: debug}}\n{text}")).unwrap();
+        fs::rename(&new, &file).unwrap();
+        wait::until(MINUTE, "the new level", || Ok(it.plane.plugin.log().contains("asked the KMS").then_some(())))
+            .unwrap();
+        wait::pause(Duration::from_secs(10));
+        assert!(client.status().is_err() && it.encrypt().is_err());
         let (_, page) = it.plane.plugin.page("/readyz?verbose");
         assert!(page.contains("`both/vault` can't write any more"), "{page}");
         if !replaced {

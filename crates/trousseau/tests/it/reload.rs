@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::process::{Client, Serve, free_port, get, run, wait_for};
+use crate::process::{Client, Serve, free_port, get, pause, run, wait_for};
 
 fn configuration(dir: &Path, admin: u16, keys: &[&str]) -> String {
     let key = |name: &&str| format!("  - name: {name}\n    local: {{file: {}/{name}.key}}\n", dir.display());
@@ -53,6 +53,27 @@ fn i10_the_same_port_on_an_address_of_another_node_ends_nothing() {
     fs::write(dir.path().join("config.yaml"), text).unwrap();
     wait_for("the refusal", 10, || get(admin, "/readyz?verbose").contains("192.0.2.1"));
     assert!(client.encrypt(&[7; 32]).is_ok(), "{}", serve.log());
+    // Tried again meanwhile, and the endpoint that is there is left alone.
+    for _ in 0..70 {
+        assert!(get(admin, "/livez").starts_with("HTTP/1.1 200"));
+        pause(100);
+    }
+    assert_eq!(serve.log().matches("can't be listened on").count(), 1, "{}", serve.log());
+}
+
+#[test]
+fn i6_a_late_configuration_whose_admin_address_is_taken_still_serves() {
+    let (dir, taken) = (TempDir::with_prefix("trousseau-").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    key_file(dir.path(), "a");
+    let (file, wanted) = (dir.path().join("config.yaml"), taken.local_addr().unwrap().port());
+    let serve = Serve::start(dir.path(), &["--config", file.to_str().unwrap(), "--admin", "off"]);
+    wait_for("it to wait", 5, || serve.log().contains("waiting for it"));
+    fs::write(&file, configuration(dir.path(), wanted, &["a"])).unwrap();
+    wait_for("the refusal", 10, || {
+        serve.log().contains("is another process there?") || dir.path().join("kms.sock").exists()
+    });
+    let mut client = Client::connect(&dir.path().join("kms.sock"));
+    client.wait_ok(&serve);
 }
 
 #[test]

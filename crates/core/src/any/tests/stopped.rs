@@ -74,6 +74,24 @@ async fn a_hiccup_after_a_members_rotation_leads_back_to_no_earlier_key_id() {
     }
 }
 
+/// Another one that only had a hiccup takes over with its next good probe.
+#[tokio::test(start_paused = true)]
+async fn a_replaced_member_and_a_hiccup_of_the_other_stop_nothing() {
+    let kms = kms(&["a", "b"]);
+    let mut node = Node::ready(&kms, 1).await;
+    node.encrypt().await.unwrap();
+    kms[0].replace(START);
+    kms[1].outage(Some(ErrorKind::Unreachable));
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    assert!(node.round().await.is_err());
+    assert!(node.ring.status().is_ok(), "the other one was well a moment ago");
+    kms[1].outage(None);
+    node.rounds(Duration::from_secs(60)).await;
+    assert_eq!(node.ring.status().unwrap().healthz, "ok");
+    assert!(node.encrypt().await.is_ok());
+    assert_eq!(node.events.count("MemberStopped"), 1);
+}
+
 /// Three RSA wraps can't be stored: told before anything is asked.
 #[test]
 fn a_list_whose_wraps_cannot_be_stored_is_refused() {

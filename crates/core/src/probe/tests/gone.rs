@@ -106,6 +106,35 @@ async fn a_lost_key_is_not_made_again_by_us() {
     assert_eq!(rig.kms.count(Operation::Wrap), 0);
 }
 
+/// An outage hid that the key had been gone a moment before, and an Encrypt could make it anew.
+#[tokio::test(start_paused = true)]
+async fn from_the_first_probe_that_misses_the_key_on_nothing_is_encrypted_until_it_is_found() {
+    let mut rig = Rig::ready().await;
+    rig.kms.set(Habits { creates: true, ..Habits::default() });
+    let backup = rig.kms.backup();
+    rig.kms.delete();
+    rig.kms.forget();
+    assert_eq!(rig.round().await, Err(ErrorKind::Gone));
+    assert_eq!(rig.encrypt().await, Err(ErrorKind::Stopped));
+    rig.kms.outage(Some(ErrorKind::Unreachable));
+    assert_eq!(rig.round().await, Err(ErrorKind::Unreachable));
+    rig.kms.outage(None);
+    assert_eq!(rig.encrypt().await, Err(ErrorKind::Stopped));
+    assert_eq!(rig.kms.count(Operation::Wrap), 0);
+    rig.kms.restore(&backup);
+    rig.round().await.unwrap();
+    assert!(rig.encrypt().await.is_ok());
+}
+
+/// A node that lags has no list of the key yet, and opens what it wrapped.
+#[tokio::test(start_paused = true)]
+async fn a_key_that_opens_its_wrap_is_not_missed() {
+    let mut rig = Rig::ready().await;
+    rig.kms.script(Operation::Observe, [Fault::fail(ErrorKind::Gone)]);
+    assert_eq!(rig.round().await, Err(ErrorKind::Gone));
+    assert!(rig.encrypt().await.is_ok());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_disabled_key_stops_at_once_and_goes_on_when_enabled() {
     let mut rig = Rig::ready().await;

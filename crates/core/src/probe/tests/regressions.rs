@@ -40,6 +40,11 @@ async fn a_carried_id_is_not_encrypted_under_before_this_kms_proved_it() {
     let mut prober = Prober::new(key, writer, rule, times, rig.clock.clone(), events);
     assert_eq!(ring.encrypt(Api::V2, &seed(), &call()).await.unwrap_err().kind(), ErrorKind::Unreachable);
     assert!(ring.status().is_ok(), "Status goes on");
+    // A probe that found out nothing of the key says nothing.
+    other.outage(Some(ErrorKind::Sealed));
+    assert!(prober.round().await.is_err());
+    other.outage(None);
+    assert_eq!(ring.encrypt(Api::V2, &seed(), &call()).await.unwrap_err().kind(), ErrorKind::Sealed);
     assert!(prober.round().await.is_err());
     assert_eq!(ring.encrypt(Api::V2, &seed(), &call()).await.unwrap_err().kind(), ErrorKind::Stopped);
     assert_eq!(other.count(Operation::Wrap), 0);

@@ -42,6 +42,7 @@ pub(super) struct Node {
     pub(super) before: Option<Snap>,
     pub(super) failure: Option<ErrorKind>,
     pub(super) stopped: bool,
+    absent: bool,
     lineage: Lineage,
     promotion: Promotion,
     /// The id of the last answered Encrypt, and those that were left for it.
@@ -169,6 +170,7 @@ impl Machine {
             before: None,
             failure: None,
             stopped: false,
+            absent: false,
             lineage: Lineage::default(),
             promotion: Promotion::new(self.rule),
             used: None,
@@ -286,6 +288,7 @@ impl Machine {
             last_good: node.snapshot.is_some().then(Instant::now),
             failure: node.failure.map(|kind| Failure { kind, text: "model".into(), since: Instant::now() }),
             stopped: node.stopped.then(|| "model".into()),
+            absent: node.absent,
         });
         *writer.lineage() = node.lineage.clone();
         let times = ProbeTimes::default();
@@ -340,6 +343,7 @@ fn capture(live: &Live) -> Node {
         before: snap(&now.before),
         failure: now.failure.as_ref().map(|failure| failure.kind),
         stopped: now.stopped.is_some(),
+        absent: now.absent,
         lineage: live.writer.lineage().clone().canonical(),
         promotion: live.prober.promotion.clone().canonical(),
         used: None,
