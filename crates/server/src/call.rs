@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use prost::Message;
+use tonic::metadata::MetadataMap;
 use tonic::{Code, Request, Response, Status};
 use tracing::warn;
 use trousseau_core::events::{Bound, Event, Events as _};
@@ -20,6 +21,13 @@ pub(crate) struct Shared {
     pub(crate) status_version: StatusVersion,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) bounds: CallBounds,
+}
+
+/// A call as it arrived: when, for how long, and how many bytes its request has.
+pub(crate) struct Frame {
+    began: Instant,
+    call: Call,
+    size: usize,
 }
 
 /// Bounds on one call (I8).
@@ -41,19 +49,25 @@ impl Default for CallBounds {
 const UNNAMED: Duration = Duration::from_secs(3);
 
 impl Shared {
-    /// Runs one call of a request with this size in bytes: frames it by the caller's deadline, measures it, and logs a failure with the request's uid, if
-    /// that is one as kube-apiserver makes them.
-    pub(crate) async fn answer<M: Message, T, F: Future<Output = Result<T, ProviderError>>>(
+    /// Frames a call as it arrives, before anything is taken out of its request.
+    pub(crate) fn frame<M: Message>(&self, request: &Request<M>) -> Frame {
+        Frame {
+            began: Instant::now(),
+            call: Call::within(self.time_for(request.metadata())),
+            size: request.get_ref().encoded_len(),
+        }
+    }
+
+    /// Runs one call: measures it, and logs a failure with the request's uid, if that is one as kube-apiserver makes
+    /// them.
+    pub(crate) async fn answer<T, F: Future<Output = Result<T, ProviderError>>>(
         &self,
         api: Api,
         operation: &'static str,
         uid: &str,
-        size: usize,
-        request: &Request<M>,
+        Frame { began, call, size }: Frame,
         work: impl FnOnce(Call) -> F,
     ) -> Result<Response<T>, Status> {
-        let began = Instant::now();
-        let call = Call::within(self.time_for(request));
         let outcome = if size > self.bounds.request {
             self.metrics.on(&Event::BoundHit(Bound::Request));
             let text = format!("the request has {size} bytes, at most {} are taken", self.bounds.request);
@@ -76,8 +90,8 @@ impl Shared {
         })
     }
 
-    fn time_for<M>(&self, request: &Request<M>) -> Duration {
-        let named = request.metadata().get("grpc-timeout").and_then(|value| parse_timeout(value.to_str().ok()?));
+    fn time_for(&self, metadata: &MetadataMap) -> Duration {
+        let named = metadata.get("grpc-timeout").and_then(|value| parse_timeout(value.to_str().ok()?));
         let time = named.unwrap_or(UNNAMED);
         // A very short deadline keeps most of its time for the work.
         time.saturating_sub(self.bounds.margin.min(time / 4))

@@ -1,6 +1,5 @@
 //! `v1beta1.KeyManagementService`: translation only. Its answers carry no key_id; the ciphertext describes itself.
 
-use prost::Message as _;
 use tonic::{Request, Response, Status, async_trait};
 use trousseau_core::{Api, DecryptRequest as Decryption, ErrorKind, ProviderError, Secret};
 use trousseau_kms_api::v1beta1::key_management_service_server::KeyManagementService;
@@ -24,12 +23,11 @@ impl KeyManagementService for V1 {
                 runtime_version: env!("CARGO_PKG_VERSION").to_owned(),
             })
         };
-        self.0.answer(Api::V1, "Version", "", request.get_ref().encoded_len(), &request, work).await
+        self.0.answer(Api::V1, "Version", "", self.0.frame(&request), work).await
     }
 
     async fn encrypt(&self, mut request: Request<EncryptRequest>) -> Result<Response<EncryptResponse>, Status> {
-        // Before its plaintext is taken out.
-        let size = request.get_ref().encoded_len();
+        let frame = self.0.frame(&request);
         let sent = check(&request.get_ref().version);
         let plaintext = Secret::new(std::mem::take(&mut request.get_mut().plain));
         let work = |call| async move {
@@ -37,7 +35,7 @@ impl KeyManagementService for V1 {
             let encrypted = self.0.current.probed(&call).await?.encrypt(Api::V1, &plaintext, &call).await?;
             Ok(EncryptResponse { cipher: encrypted.ciphertext })
         };
-        self.0.answer(Api::V1, "Encrypt", "", size, &request, work).await
+        self.0.answer(Api::V1, "Encrypt", "", frame, work).await
     }
 
     async fn decrypt(&self, request: Request<DecryptRequest>) -> Result<Response<DecryptResponse>, Status> {
@@ -48,7 +46,7 @@ impl KeyManagementService for V1 {
             let plaintext = self.0.current.keyring()?.decrypt(wanted, &call).await?;
             Ok(DecryptResponse { plain: plaintext.into_exposed() })
         };
-        self.0.answer(Api::V1, "Decrypt", "", request.get_ref().encoded_len(), &request, work).await
+        self.0.answer(Api::V1, "Decrypt", "", self.0.frame(&request), work).await
     }
 }
 

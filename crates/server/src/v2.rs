@@ -1,6 +1,5 @@
 //! `v2.KeyManagementService`: translation only.
 
-use prost::Message as _;
 use tonic::{Request, Response, Status, async_trait};
 use trousseau_core::{Api, DecryptRequest as Decryption, Secret};
 use trousseau_kms_api::v2::key_management_service_server::KeyManagementService;
@@ -23,12 +22,11 @@ impl KeyManagementService for V2 {
                 key_id: status.key_id.to_string(),
             })
         };
-        self.0.answer(Api::V2, "Status", "", request.get_ref().encoded_len(), &request, work).await
+        self.0.answer(Api::V2, "Status", "", self.0.frame(&request), work).await
     }
 
     async fn encrypt(&self, mut request: Request<EncryptRequest>) -> Result<Response<EncryptResponse>, Status> {
-        // Before its plaintext is taken out.
-        let size = request.get_ref().encoded_len();
+        let frame = self.0.frame(&request);
         let plaintext = Secret::new(std::mem::take(&mut request.get_mut().plaintext));
         let work = |call| async move {
             let encrypted = self.0.current.probed(&call).await?.encrypt(Api::V2, &plaintext, &call).await?;
@@ -38,7 +36,7 @@ impl KeyManagementService for V2 {
                 annotations: Default::default(),
             })
         };
-        self.0.answer(Api::V2, "Encrypt", &request.get_ref().uid, size, &request, work).await
+        self.0.answer(Api::V2, "Encrypt", &request.get_ref().uid, frame, work).await
     }
 
     async fn decrypt(&self, request: Request<DecryptRequest>) -> Result<Response<DecryptResponse>, Status> {
@@ -48,6 +46,6 @@ impl KeyManagementService for V2 {
             let plaintext = self.0.current.keyring()?.decrypt(wanted, &call).await?;
             Ok(DecryptResponse { plaintext: plaintext.into_exposed() })
         };
-        self.0.answer(Api::V2, "Decrypt", &asked.uid, request.get_ref().encoded_len(), &request, work).await
+        self.0.answer(Api::V2, "Decrypt", &asked.uid, self.0.frame(&request), work).await
     }
 }
