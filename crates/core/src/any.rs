@@ -292,13 +292,7 @@ impl Provider for AnyProvider {
     }
 
     fn marks(&self) -> Vec<(KeyVersion, String)> {
-        let mut members: Vec<_> =
-            self.members.iter().map(|member| (&member.key.describe().identity, member.key.marks())).collect();
-        members.sort_unstable();
-        let marked = members.into_iter().enumerate().flat_map(|(at, (_, marks))| {
-            marks.into_iter().map(move |(version, mark)| (KeyVersion::Name(format!("{at}/{version}")), mark))
-        });
-        marked.collect()
+        self.members.marks()
     }
 
     fn report(&self) -> Vec<(bool, String)> {

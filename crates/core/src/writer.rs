@@ -243,9 +243,7 @@ impl Writer {
     /// # Errors
     /// As [`snapshot`](Self::snapshot), and why no probe has opened by this way what was wrapped by the other.
     pub(crate) async fn proven_here(&self, end: Instant) -> Result<(), ProviderError> {
-        if self.is_unproven() && self.rounds.borrow().ended == 0 {
-            self.first_round(end).await;
-        }
+        self.first_round(end).await;
         self.snapshot()?;
         if self.is_unproven() {
             return Err(not_ready(&self.announced.load(), "the new configuration's way to the key was not proven yet"));

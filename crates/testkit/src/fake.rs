@@ -60,6 +60,8 @@ pub struct Habits {
     pub observes_late: bool,
     /// With `newest_only`: what wraps is one version behind what is observed.
     pub wraps_late: bool,
+    /// What it says of the size of its wraps, in bytes.
+    pub wrap_size: usize,
 }
 
 impl Default for Habits {
@@ -73,6 +75,7 @@ impl Default for Habits {
             told_on_unwrap: false,
             observes_late: false,
             wraps_late: false,
+            wrap_size: 60,
         }
     }
 }
@@ -312,5 +315,9 @@ impl Provider for FakeProvider {
             _ => {}
         }
         Ok(opened)
+    }
+
+    fn wrap_size(&self) -> usize {
+        self.state().habits.wrap_size
     }
 }

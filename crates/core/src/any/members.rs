@@ -10,6 +10,7 @@ use super::set::View;
 use crate::error::{ErrorKind, ProviderError};
 use crate::probe::Prober;
 use crate::provider::Description;
+use crate::version::KeyVersion;
 use crate::{Key, Writer};
 
 /// One member while it is in use.
@@ -57,6 +58,15 @@ impl Members {
         let mut all: Vec<&Vec<String>> = self.iter().map(|member| &member.identity).collect();
         all.sort_unstable();
         all.into_iter().flatten().cloned().collect()
+    }
+
+    /// The marks of those that have any, in an order that the configuration doesn't decide.
+    pub(super) fn marks(&self) -> Vec<(KeyVersion, String)> {
+        let mut all: Vec<_> = self.iter().map(|member| (&member.identity, member.key.marks())).collect();
+        all.sort_unstable();
+        let place = |at: usize, version| KeyVersion::Name(format!("{at}/{version}"));
+        let of = |(at, (_, marks)): (usize, (_, Vec<_>))| marks.into_iter().map(move |(v, mark)| (place(at, v), mark));
+        all.into_iter().enumerate().flat_map(of).collect()
     }
 
     /// Each wrap with the members that may have made it, in their order: keys of one name in two Vaults have one tag.

@@ -7,7 +7,7 @@ use super::{AnyProvider, AnyRule, BadMembers, Member, MemberEvents};
 use crate::envelope::Clusters;
 use crate::error::ErrorKind;
 use crate::events::{Events, Operation};
-use crate::fake::{FakeClock, FakeProvider, Fault, Recorder};
+use crate::fake::{FakeClock, FakeProvider, Fault, Habits, Recorder};
 use crate::probe::{ProbeTimes, Prober};
 use crate::promotion::PromotionRule;
 use crate::rig::{DELAY, START, call, key_on, seed};
@@ -352,6 +352,11 @@ async fn a_list_that_cannot_work_is_refused() {
     assert_eq!(refused(&["a", "b"], 0), Some(BadMembers::Quorum(0, 2)));
     assert_eq!(refused(&["a", "b"], 3), Some(BadMembers::Quorum(3, 2)));
     assert_eq!(refused(&["a", "b"], 1), None);
+    // As three RSA keys would: told before anything is asked.
+    let large = kms(&["a", "b", "c"]);
+    large.iter().for_each(|kms| kms.set(Habits { wrap_size: 337, ..Habits::default() }));
+    assert_eq!(list(&large[..2], 1, &clock, &events).err(), None);
+    assert!(matches!(list(&large, 1, &clock, &events), Err(BadMembers::TooLong(1025..))));
 }
 
 /// Two Vaults whose keys have one name: what is stored can't tell them apart, and need not.

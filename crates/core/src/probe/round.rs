@@ -35,11 +35,11 @@ impl Prober {
         self.writer.lineage().begin_round();
         let now = self.writer.load();
         let mut current = now.snapshot.clone();
-        let (mut reopened, mut shut) = (false, None);
+        let mut shut = None;
         match &current {
             Some(snapshot) => match self.reopen(snapshot, call).await {
                 Ok(()) => {
-                    (reopened, self.found) = (true, true);
+                    self.found = true;
                     self.writer.proven();
                 }
                 Err(error) => match error.kind() {
@@ -64,10 +64,10 @@ impl Prober {
         }
         let seen = self.key.observe(call).await.map_err(|error| match error.kind() {
             // A key that opened its wrap a moment ago exists, whatever this answer says.
-            ErrorKind::Gone if !reopened => self.gone(error),
+            ErrorKind::Gone if !self.found => self.gone(error),
             ErrorKind::Disabled => self.disabled(error),
             // A list of keys knows of its members by their own probes.
-            ErrorKind::Stopped => RoundFailure { stop: Some(error.to_string()), error, absent: false },
+            ErrorKind::Stopped => RoundFailure { stop: Some(error.to_string()), ..error.into() },
             _ => error.into(),
         })?;
         if let Some(error) = shut {
@@ -80,7 +80,7 @@ impl Prober {
             }
         }
         let active = current.as_ref().map(|snapshot| &snapshot.version);
-        if let Some(active) = active.filter(|active| reopened && !seen.may_open(active)) {
+        if let Some(active) = active.filter(|active| self.found && !seen.may_open(active)) {
             let text = format!(
                 "key `{}`: version {active} still opens, but the list of versions lacks it; a node that lags answered, \
                  or a version was pinned below it, which counts after a restart",
@@ -129,12 +129,12 @@ impl Prober {
              with the new key",
             self.key.name()
         );
-        RoundFailure { error, stop: Some(reason), absent: false }
+        RoundFailure { stop: Some(reason), ..error.into() }
     }
 
     pub(super) fn disabled(&self, error: ProviderError) -> RoundFailure {
         let reason = format!("key `{}` is disabled in the KMS; enable it there", self.key.name());
-        RoundFailure { error, stop: Some(reason), absent: false }
+        RoundFailure { stop: Some(reason), ..error.into() }
     }
 
     pub(super) fn gone(&self, error: ProviderError) -> RoundFailure {
@@ -144,7 +144,7 @@ impl Prober {
             self.key.name()
         );
         let certain = self.writer.lineage().gone();
-        RoundFailure { error, stop: certain.then_some(reason), absent: true }
+        RoundFailure { stop: certain.then_some(reason), absent: true, ..error.into() }
     }
 
     pub(super) fn announce_good(&mut self, before: &Announced, next: Arc<Snapshot>, seen: &Observation) {

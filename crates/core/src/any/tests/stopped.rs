@@ -91,11 +91,3 @@ async fn a_replaced_member_and_a_hiccup_of_the_other_stop_nothing() {
     assert!(node.encrypt().await.is_ok());
     assert_eq!(node.events.count("MemberStopped"), 1);
 }
-
-/// Three RSA wraps can't be stored: told before anything is asked.
-#[test]
-fn a_list_whose_wraps_cannot_be_stored_is_refused() {
-    let least = |sizes: &[usize]| super::super::layout::least(sizes.iter().copied());
-    assert!(least(&[400, 400]) <= crate::MAX_STORED);
-    assert!(least(&[400, 400, 400]) > crate::MAX_STORED);
-}

@@ -184,6 +184,7 @@ const TOLD_ON_UNWRAP: Habits = Habits {
     told_on_unwrap: true,
     observes_late: false,
     wraps_late: false,
+    wrap_size: 60,
 };
 
 #[tokio::test(start_paused = true)]
