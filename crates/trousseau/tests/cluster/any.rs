@@ -1,6 +1,5 @@
 //! Two KMS at once, on a real API server: either one may die, at a write and at a read.
 
-use std::path::Path;
 use std::time::Duration;
 
 use trousseau_cluster::{ApiServer, Etcd, Vault, wait};
@@ -8,17 +7,10 @@ use trousseau_local::{KeygenOptions, keygen};
 use trousseau_record::{EncryptedObject, Stored};
 
 use crate::plugin::Plugin;
-use crate::rig::{KEY, api_server, encryption, secret_path, vault};
+use crate::rig::{api_server, encryption, secret_path, vault};
+use crate::vault_and_aws::in_vault;
 
 const HEAD: &str = "health: {grace: 6s}\nprobe: {interval: 1s, afterFailure: 1s, promotionDelay: 6s}\n";
-
-fn in_vault(name: &str, vault: &Vault, token: &Path) -> String {
-    format!(
-        "{{name: {name}, vault: {{address: {}, allowHttp: true, transit: {{key: {KEY}}}, auth: {{token: {{file: {}/token}}}}}}}}",
-        vault.address(),
-        token.display()
-    )
-}
 
 struct Pair {
     api: ApiServer,

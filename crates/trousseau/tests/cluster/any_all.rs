@@ -9,14 +9,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use tempfile::TempDir;
-use trousseau_cluster::{AwsKms, Emulator, Vault, wait};
+use trousseau_cluster::{AwsKms, Vault, wait};
 use trousseau_local::{KeygenOptions, keygen};
 use trousseau_testkit::ca::TestCa;
 use trousseau_testkit::https::{Front, Reply, ScriptedServer};
 
 use crate::honest_vault::honest;
-use crate::plane::{Plane, in_aws};
-use crate::rig::{KEY, vault};
+use crate::plane::Plane;
+use crate::rig::KEY;
+use crate::vault_and_aws::Both;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -27,25 +28,16 @@ path "transit/decrypt/kubernetes" { capabilities = ["update"] }
 path "transit/keys/kubernetes" { capabilities = ["read"] }
 "#;
 
-struct Both {
+struct List {
     plane: Plane,
     vault: Vault,
     aws: AwsKms,
 }
 
-impl Both {
+impl List {
     fn start() -> Self {
-        let dir = TempDir::with_prefix("trousseau-").unwrap();
-        let vault = vault(dir.path());
+        let Both { vault, in_vault, aws, in_aws, dir } = Both::start();
         vault.policy("trousseau", MAY_CREATE).unwrap();
-        let in_vault = format!(
-            "{{name: vault, vault: {{address: {}, allowHttp: true, transit: {{key: {KEY}}}, auth: {{token: {{file: {}/token}}}}}}}}",
-            vault.address(),
-            dir.path().display()
-        );
-        let aws = AwsKms::start(Emulator::Moto, dir.path().join("kms")).unwrap();
-        let arn = aws.create_key("eu-west-1", false).unwrap();
-        let in_aws = in_aws("aws", &aws, &arn, dir.path());
         let plane = Plane::start(dir, &[&format!("{{name: both, any: {{of: [{in_vault}, {in_aws}]}}}}")]);
         assert!(plane.create("by-both"));
         Self { plane, vault, aws }
@@ -66,7 +58,7 @@ impl Both {
 
 #[test]
 fn by_default_nothing_is_wrapped_without_every_member_and_each_one_reads_alone() {
-    let mut it = Both::start();
+    let mut it = List::start();
     let by_both = it.plane.key_id();
     it.vault.stop().unwrap();
     it.wait_healthz(false);
@@ -88,7 +80,7 @@ fn by_default_nothing_is_wrapped_without_every_member_and_each_one_reads_alone()
 #[test]
 fn a_member_that_must_write_and_was_replaced_or_deleted_stops_writes_and_not_reads() {
     for replaced in [true, false] {
-        let mut it = Both::start();
+        let mut it = List::start();
         let by_both = it.encrypt().unwrap();
         it.vault.delete_key("transit", KEY).unwrap();
         if replaced {

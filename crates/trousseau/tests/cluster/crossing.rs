@@ -2,35 +2,10 @@
 
 use std::time::Duration;
 
-use tempfile::TempDir;
-use trousseau_cluster::{AwsKms, Emulator, Vault, wait};
+use trousseau_cluster::wait;
 
-use crate::plane::{Plane, in_aws};
-use crate::rig::{KEY, vault};
-
-struct Both {
-    vault: Vault,
-    in_vault: String,
-    aws: AwsKms,
-    in_aws: String,
-    dir: TempDir,
-}
-
-impl Both {
-    fn start() -> Self {
-        let dir = TempDir::with_prefix("trousseau-").unwrap();
-        let vault = vault(dir.path());
-        let in_vault = format!(
-            "{{name: vault, vault: {{address: {}, allowHttp: true, transit: {{key: {KEY}}}, auth: {{token: {{file: {}/token}}}}}}}}",
-            vault.address(),
-            dir.path().display()
-        );
-        let aws = AwsKms::start(Emulator::Moto, dir.path().join("kms")).unwrap();
-        let arn = aws.create_key("eu-west-1", false).unwrap();
-        let in_aws = in_aws("aws", &aws, &arn, dir.path());
-        Self { vault, in_vault, aws, in_aws, dir }
-    }
-}
+use crate::plane::Plane;
+use crate::vault_and_aws::Both;
 
 /// No step leaves a Secret in clear, and none leaves one that cannot be read: the order of `keys` is the way.
 #[test]

@@ -40,3 +40,4 @@ mod stored;
 mod trouble;
 mod upgrade;
 mod upstream;
+mod vault_and_aws;

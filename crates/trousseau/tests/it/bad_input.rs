@@ -88,7 +88,10 @@ fn what_the_machine_refuses_ends_with_1() {
 #[test]
 fn flags_and_files_do_not_mix() {
     let dir = TempDir::new().unwrap();
-    let output = run(&["serve", "--config", dir.path().join("x").to_str().unwrap(), "--transit-key", "k"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("don't mix"));
+    let file = dir.path().join("x");
+    for with in [&["--config", file.to_str().unwrap()][..], &["--dev"]] {
+        let output = run(&[&["serve", "--transit-key", "k"], with].concat());
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("don't mix"));
+    }
 }

@@ -104,6 +104,10 @@ fn i10_a_late_configuration_whose_group_is_unknown_leaves_the_early_socket() {
     fs::write(&file, good.replace("kms.sock}", "kms.sock, group: nobody-has-this-group}")).unwrap();
     wait_for("the refusal", 10, || get(admin, "/readyz?verbose").contains("nobody-has-this-group"));
     Client::connect(&socket).wait_ok(&serve);
+    // It would let in whom `allow` does not.
+    let strict = "kms.sock, group: nobody-has-this-group, allow: {uids: [4294967294]}}";
+    fs::write(&file, good.replace("kms.sock}", strict)).unwrap();
+    wait_for("the early socket to go", 10, || !socket.exists());
     fs::write(&file, good).unwrap();
     wait_for("the configured socket", 10, || !get(admin, "/readyz?verbose").contains("not as configured"));
     Client::connect(&socket).wait_ok(&serve);

@@ -133,13 +133,17 @@ fn step<'a>(root: &'a serde_json::Value, place: &'a serde_json::Value, name: &st
 /// As the Go project's DaemonSets start it; the last flag of a kind counts.
 #[test]
 fn the_arguments_of_the_go_projects_manifests_are_taken() {
-    let flags = "-v=5 --v=3 --config-file-path=/etc/secrets/config.yaml --listen-addr=unix:///opt/vaultkms.socket \
-                 --zap-encoder=json --v=1";
-    let flags: Vec<_> = flags.split_whitespace().filter(|flag| !flag.starts_with("--config")).collect();
-    let loaded = line(&flags.join(" ")).process.apply(read(&with("")).unwrap()).unwrap();
-    assert_eq!((loaded.config.log.level, loaded.config.log.format), (LogLevel::Info, LogFormat::Json));
-    for (flag, format) in [("--log-format-json=false", LogFormat::Text), ("--log-format-json", LogFormat::Json)] {
-        let loaded = line(flag).process.apply(read(&with("")).unwrap()).unwrap();
-        assert_eq!(loaded.config.log.format, format);
+    let log = |flags: &str| {
+        let loaded = line(flags).process.apply(read(&with("")).unwrap()).unwrap();
+        (loaded.config.log.level, loaded.config.log.format)
+    };
+    let (info, debug) = (LogLevel::Info, LogLevel::Debug);
+    for (flags, expected) in [
+        ("-v=5 --v=3 --listen-addr=unix:///opt/vaultkms.socket --zap-encoder=json", (debug, LogFormat::Json)),
+        ("-v=5 --v=1", (info, log("").1)),
+        ("--v=1 -v 5 --log-format-json=false", (debug, LogFormat::Text)),
+        ("--log-format-json", (info, LogFormat::Json)),
+    ] {
+        assert_eq!(log(flags), expected, "{flags}");
     }
 }

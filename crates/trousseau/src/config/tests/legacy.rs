@@ -81,6 +81,16 @@ fn the_environment_fills_what_is_unset_and_may_skip_verification() {
 }
 
 #[test]
+fn another_login_is_not_replaced_by_the_environments_token() {
+    let variables = environment(&[("VAULT_TOKEN", "x")]);
+    for login in ["roleID: a\nsecretID: b\n", "clientCert: /a\nclientKey: /b\n"] {
+        let text = format!("keynames: [k]\naddress: https://v\n{login}");
+        let error = parse(&text, "t.yaml", &variables).unwrap_err().to_string();
+        assert!(error.contains("logs in by a method that comes later"), "{error}");
+    }
+}
+
+#[test]
 fn a_file_that_others_can_read_is_warned_about() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.yaml");
