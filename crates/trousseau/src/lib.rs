@@ -9,5 +9,6 @@ pub mod demo;
 pub mod dev;
 pub mod random;
 pub mod reload;
+pub mod running;
 pub mod watch;
 pub mod wire;

@@ -10,7 +10,8 @@ use trousseau_observe::Metrics;
 use trousseau_server::Current;
 
 use crate::config::Config;
-use crate::wire::{Built, Running, Surroundings, build};
+use crate::running::{Built, Running};
+use crate::wire::{Surroundings, build};
 
 /// Why a configuration is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

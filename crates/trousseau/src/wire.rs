@@ -7,17 +7,16 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use serde::de::MapAccess;
-use tokio::task::JoinSet;
 use trousseau_core::any::{AnyProvider, AnyRule, Member, MemberEvents};
 use trousseau_core::envelope::Clusters;
 use trousseau_core::events::Events;
 use trousseau_core::guard::Guard;
-use trousseau_core::probe::{ProbeTimes, Prober, run_reading};
+use trousseau_core::probe::Prober;
 use trousseau_core::section::Host;
 use trousseau_core::{AadPolicy, Clock, Key, KeyConfig, Keyring, Provider, Writer};
 
 use crate::config::{Config, Key as KeySection, Kind, Place, ProviderSection};
-use crate::random;
+use crate::running::{Built, Members, Running};
 
 /// Makes the table of the kinds of KMS out of one line for each: the name of its section, the cargo feature, and the
 /// type of the section.
@@ -115,20 +114,6 @@ pub struct Surroundings {
     /// Who hears what happens.
     pub events: Arc<dyn Events>,
 }
-
-/// A keyring that doesn't run yet: nothing was asked of a KMS.
-pub struct Built {
-    /// The keys.
-    pub keyring: Arc<Keyring>,
-    /// The writing key's probe.
-    pub prober: Prober,
-    /// The members of the writing key, where it is a list, and their state.
-    members: Members,
-    times: ProbeTimes,
-    events: Arc<dyn Events>,
-}
-
-type Members = Vec<(Arc<Key>, Arc<Writer>)>;
 
 /// Builds the keys of a configuration. `before` is what runs: where the writing key stays the same one, its state goes on,
 /// and that of its members.
@@ -233,62 +218,3 @@ impl Parts<'_> {
         Ok(Member { key, writer, prober })
     }
 }
-
-/// A keyring whose probes run. Dropping it ends them.
-pub struct Running {
-    /// The keys.
-    pub keyring: Arc<Keyring>,
-    members: Members,
-    probes: JoinSet<()>,
-}
-
-impl Running {
-    /// Ends its probes and hands its state on to what follows it: of the writing key, and of each member of a list, where
-    /// they are the same keys there.
-    pub fn hand_on(self, next: &Built) {
-        let Self { keyring, members, probes } = self;
-        // They end first, so that two never announce at once.
-        drop(probes);
-        let [running, following] = [&keyring, &next.keyring].map(|ring| (ring.keys().first(), ring.writer()));
-        if let ((Some(ours), from), (Some(theirs), to)) = (running, following)
-            && ours.same_identity(theirs)
-        {
-            to.adopt(from);
-            for (key, to) in &next.members {
-                if let Some((_, from)) = members.iter().find(|(running, _)| running.same_identity(key)) {
-                    to.adopt(from);
-                }
-            }
-        }
-    }
-}
-
-impl Built {
-    /// Starts the probes. Must run inside a tokio runtime.
-    pub fn start(self) -> Running {
-        let mut probes = JoinSet::new();
-        probes.spawn(async {
-            random::seeded().await;
-            self.prober.run().await;
-        });
-        for key in self.keyring.keys().iter().skip(1) {
-            let probe = run_reading(Arc::clone(key), self.times, Arc::clone(&self.events));
-            probes.spawn(async {
-                random::seeded().await;
-                probe.await;
-            });
-        }
-        Running { keyring: self.keyring, members: self.members, probes }
-    }
-
-    /// Probes until a round is good, for a configuration that must prove itself before it is used.
-    pub async fn proven(mut self) -> Self {
-        while self.prober.round().await.is_err() {
-            tokio::time::sleep(self.times.after_failure.min(self.times.interval).max(RETRY)).await;
-        }
-        self
-    }
-}
-
-/// The shortest pause between two probes of a pending configuration.
-const RETRY: Duration = Duration::from_millis(250);

@@ -1,0 +1,97 @@
+//! Where the daemon listens: the socket and the admin endpoint, as far as the configuration is known.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+use trousseau_server::grpc::{self, GrpcConfig};
+use trousseau_server::socket::OwnedFile;
+
+use super::{Daemon, socket};
+use crate::cli::Failure;
+use crate::config::Socket;
+
+/// How long after a refusal what can't be had is tried again.
+pub(super) const AGAIN: Duration = Duration::from_secs(5);
+
+/// The socket, and what serves it.
+pub(super) struct Serving {
+    pub(super) file: OwnedFile,
+    pub(super) socket: Socket,
+    pub(super) config: GrpcConfig,
+    /// Bound before there was a configuration, by what the flags said.
+    pub(super) early: bool,
+    pub(super) stop: CancellationToken,
+    pub(super) task: JoinHandle<std::io::Result<()>>,
+}
+
+impl Daemon {
+    /// Binds what can be bound by now.
+    pub(super) async fn open(&mut self) -> Result<(), Failure> {
+        self.open_admin().await?;
+        self.open_socket(socket::TAKE_OVER).await
+    }
+
+    async fn open_admin(&mut self) -> Result<(), Failure> {
+        let admin = self.config.as_ref().map_or(self.options.early_admin, |config| config.admin);
+        self.admin.listen_on(admin, self.options.take_over).await
+    }
+
+    /// A process that takes over waits for so long until it can answer.
+    async fn open_socket(&mut self, patience: Duration) -> Result<(), Failure> {
+        // What was bound early is bound anew once the configuration says how.
+        let early = self.serving.as_ref().is_some_and(|serving| serving.early && self.config.is_some());
+        if self.serving.is_some() && !early {
+            return Ok(());
+        }
+        let socket = self.config.as_ref().map(|config| config.socket.clone());
+        let Some(socket) = socket.or_else(|| self.options.early_socket.clone()) else {
+            return Ok(());
+        };
+        let published = match &self.options.inherited {
+            Some(listener) => socket::inherit(listener, &socket)?,
+            None => {
+                let prepared = socket::prepare(&socket, self.options.take_over || early)?;
+                if self.options.take_over {
+                    socket::wait_until_ready(&self.current, patience).await?;
+                }
+                prepared.publish().map_err(|error| Failure::Failed(error.into()))?
+            }
+        };
+        let config = socket::grpc_config(self.config.as_ref(), &socket);
+        let (current, metrics, stop) = (Arc::clone(&self.current), Arc::clone(&self.metrics), self.stop.child_token());
+        let task = tokio::spawn(grpc::serve(published.listener, config.clone(), current, metrics, stop.clone()));
+        info!(path = %published.file.path().display(), take_over = self.options.take_over, "listening");
+        let early_now = self.config.is_none();
+        let serving = Serving { file: published.file, socket, config, early: early_now, stop, task };
+        if let Some(early) = self.serving.replace(serving) {
+            early.stop.cancel();
+        }
+        Ok(())
+    }
+
+    /// Binds what the configuration says; what can't be had is said and tried again, and nothing else ends for it.
+    pub(super) async fn open_or_say(&mut self) {
+        let admin = self.open_admin().await;
+        let socket = self.open_socket(Duration::ZERO).await;
+        if socket.is_err() && self.config.as_ref().is_some_and(|config| config.socket.allow.is_some()) {
+            // The early socket lets in whom the configuration doesn't.
+            self.serving.take_if(|serving| serving.early).inspect(|early| early.stop.cancel());
+        }
+        let outcome = socket.and(admin);
+        self.again = outcome.is_err().then(|| Instant::now() + AGAIN);
+        match outcome {
+            Ok(()) => self.admin.unnote("listening"),
+            Err(Failure::Failed(error) | Failure::Usage(error)) => {
+                let text = format!("{error:#}");
+                if self.admin.note("listening", format!("not as configured: {text}")) {
+                    error!(error = text, "what the configuration says can't be listened on; trying again");
+                    self.metrics.reload("refused");
+                }
+            }
+        }
+    }
+}
