@@ -13,6 +13,14 @@ use crate::random;
 /// The members of a list with their state.
 pub(crate) type Members = Vec<(Arc<Key>, Arc<Writer>)>;
 
+/// The state of this member among those that run. Its name tells it apart too: keys of one name in two Vaults have the
+/// same identity, and one's state is not the other's.
+pub(crate) fn state_of<'a>(member: &Key, running: &'a [(Arc<Key>, Arc<Writer>)]) -> Option<&'a Arc<Writer>> {
+    let own = |key: &Key| key.name().rsplit('/').next().map(str::to_owned);
+    let same = |key: &Key| key.same_identity(member) && own(key) == own(member);
+    running.iter().find(|(key, _)| same(key)).map(|(_, writer)| writer)
+}
+
 /// A keyring that doesn't run yet: nothing was asked of a KMS.
 pub struct Built {
     /// The keys.
@@ -46,7 +54,7 @@ impl Running {
         {
             to.adopt(from);
             for (key, to) in &next.members {
-                if let Some((_, from)) = members.iter().find(|(running, _)| running.same_identity(key)) {
+                if let Some(from) = state_of(key, &members) {
                     to.adopt(from);
                 }
             }

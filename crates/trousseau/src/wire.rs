@@ -16,7 +16,7 @@ use trousseau_core::section::Host;
 use trousseau_core::{AadPolicy, Clock, Key, KeyConfig, Keyring, Provider, Writer};
 
 use crate::config::{Config, Key as KeySection, Kind, Place, ProviderSection};
-use crate::running::{Built, Members, Running};
+use crate::running::{Built, Members, Running, state_of};
 
 /// Makes the table of the kinds of KMS out of one line for each: the name of its section, the cargo feature, and the
 /// type of the section.
@@ -208,8 +208,8 @@ impl Parts<'_> {
         let key = Arc::new(self.key(name, section.aad, provider));
         // Half of what Status has, so that a member is left out before Status must say that it is not well.
         let grace = self.config.health.grace / 2;
-        let same = self.before.iter().find(|(running, _)| running.same_identity(&key));
-        let writer = same.map_or_else(|| Writer::of_member(grace), |(_, running)| running.carried_over(grace));
+        let same = state_of(&key, self.before);
+        let writer = same.map_or_else(|| Writer::of_member(grace), |running| running.carried_over(grace));
         let writer = Arc::new(writer);
         self.members.push((Arc::clone(&key), Arc::clone(&writer)));
         let clock = Arc::clone(&self.around.clock);

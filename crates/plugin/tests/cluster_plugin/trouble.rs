@@ -19,7 +19,7 @@ async fn i7_a_plugin_that_is_not_well_is_an_outage_and_no_lost_key() {
     plugin.healthz(Some("the HSM is on fire\nand more")).unwrap();
     let error = provider.presence(&call()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Server);
-    assert!(error.chain().contains("the HSM is on fireand more"), "{}", error.chain());
+    assert!(error.chain().contains("the HSM is on fire and more"), "{}", error.chain());
     assert_eq!(provider.observe(&call()).await.unwrap_err().kind(), ErrorKind::Server);
     plugin.healthz(None).unwrap();
     provider.observe(&call()).await.unwrap();

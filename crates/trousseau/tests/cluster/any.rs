@@ -187,7 +187,7 @@ fn from_one_vault_to_both_and_on_to_the_other() {
         Ok(pair.plugin.page("/readyz?verbose").1.contains("key `alone` (vault) reads").then_some(()))
     })
     .unwrap();
-    assert_eq!(pair.key_id(), before);
+    assert_eq!(pair.key_id(), before, "{}\n{}", pair.plugin.page("/readyz?verbose").1, pair.plugin.log());
     let members = [alone.replace("name: two", "name: alone")];
     step(only(list, &members));
     wait::until(Duration::from_secs(30), "the other key writes", || Ok((pair.key_id() != before).then_some(())))
