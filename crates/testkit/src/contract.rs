@@ -37,6 +37,7 @@ mod binding;
 mod concurrency;
 mod errors;
 mod identity;
+mod memory;
 mod replaced;
 mod round_trip;
 mod secrecy;
@@ -71,6 +72,9 @@ pub enum Capability {
     MinEncryption,
     /// [`Subject::min_decryption`].
     MinDecryption,
+    /// Plaintexts are wiped wherever the provider had them. Not of a provider whose library keeps copies of its own (an
+    /// SDK, generated messages), nor of a fixture whose KMS is in the same process and keeps what it was sent.
+    Wipes,
 }
 
 /// One key in one KMS, made for one case: it has one version when the case begins.
@@ -209,6 +213,7 @@ pub fn cases() -> Vec<Case> {
         }
         secrecy {
             errors_do_not_show_what_is_wrapped [], answers_do_not_show_what_is_wrapped [],
+            what_is_dropped_is_wiped [Wipes],
         }
     ]
 }

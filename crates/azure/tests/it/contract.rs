@@ -14,8 +14,8 @@ struct OnDouble(Fixture);
 #[async_trait]
 impl Subject for OnDouble {
     fn capabilities(&self) -> &[Capability] {
-        use Capability::{Aad, Another, Delete, Lists, Replace, Rotate};
-        &[Aad, Another, Delete, Lists, Replace, Rotate]
+        use Capability::{Aad, Another, Delete, Lists, Replace, Rotate, Wipes};
+        &[Aad, Another, Delete, Lists, Replace, Rotate, Wipes]
     }
 
     fn largest(&self) -> usize {

@@ -22,7 +22,7 @@ struct Live(serde_json::Value);
 #[async_trait]
 impl Subject for Live {
     fn capabilities(&self) -> &[Capability] {
-        &[Capability::Aad, Capability::Lists]
+        &[Capability::Aad, Capability::Lists, Capability::Wipes]
     }
 
     fn largest(&self) -> usize {

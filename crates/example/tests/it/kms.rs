@@ -7,6 +7,7 @@ use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use trousseau_core::Secret;
 use trousseau_testkit::ca::TestCa;
 use trousseau_testkit::https::{Front, Reply, Request, ScriptedServer};
 
@@ -62,22 +63,24 @@ impl Keys {
         let body = request.json();
         let field = |name: &str| STANDARD.decode(body[name].as_str().unwrap()).unwrap();
         match work(key, verb, field("data"), &field("aad")) {
-            Some(done) => Reply::json(200, &Value::from_iter([("data", STANDARD.encode(done))])),
+            Some(done) => Reply::json(200, &Value::from_iter([("data", STANDARD.encode(done.expose()))])),
             None => Reply::bytes(400, "bad ciphertext"),
         }
     }
 }
 
-fn work(key: &[u8; 32], verb: &str, mut data: Vec<u8>, aad: &[u8]) -> Option<Vec<u8>> {
+fn work(key: &[u8; 32], verb: &str, mut data: Vec<u8>, aad: &[u8]) -> Option<Secret> {
     let key = RandomizedNonceKey::new(&AES_256_GCM, key).ok()?;
     if verb == "encrypt" {
         let nonce = key.seal_in_place_append_tag(Aad::from(aad), &mut data).ok()?;
-        return Some([nonce.as_ref().as_slice(), &data].concat());
+        return Some([nonce.as_ref().as_slice(), &data].concat().into());
     }
     let (nonce, sealed) = data.split_at_checked(12)?;
     let mut sealed = sealed.to_vec();
     let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-    Some(key.open_in_place(nonce, Aad::from(aad), &mut sealed).ok()?.to_vec())
+    let length = key.open_in_place(nonce, Aad::from(aad), &mut sealed).ok()?.len();
+    sealed.truncate(length);
+    Some(sealed.into())
 }
 
 /// The server, and who signed its certificate.

@@ -53,8 +53,8 @@ impl Acme {
 #[async_trait]
 impl Subject for Acme {
     fn capabilities(&self) -> &[Capability] {
-        use Capability::{Aad, Another, Delete, Lists, Numbers, Replace, Rotate};
-        &[Aad, Another, Numbers, Rotate, Lists, Replace, Delete]
+        use Capability::{Aad, Another, Delete, Lists, Numbers, Replace, Rotate, Wipes};
+        &[Aad, Another, Numbers, Rotate, Lists, Replace, Delete, Wipes]
     }
 
     async fn provider(&self) -> Arc<dyn Provider> {

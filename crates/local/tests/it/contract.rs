@@ -25,8 +25,8 @@ impl File {
 #[async_trait]
 impl Subject for File {
     fn capabilities(&self) -> &[Capability] {
-        use Capability::{Aad, Another, Delete, Lists, MinDecryption, Numbers, Replace, Rotate};
-        &[Aad, Another, Numbers, Rotate, Lists, Replace, Delete, MinDecryption]
+        use Capability::{Aad, Another, Delete, Lists, MinDecryption, Numbers, Replace, Rotate, Wipes};
+        &[Aad, Another, Numbers, Rotate, Lists, Replace, Delete, MinDecryption, Wipes]
     }
 
     async fn provider(&self) -> Arc<dyn Provider> {

@@ -8,6 +8,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _,
 };
+use trousseau_core::Secret;
 
 use super::rsa::{self, RsaKey};
 
@@ -157,11 +158,12 @@ impl Version {
         (nonce, tag, ciphertext)
     }
 
-    pub(crate) fn open(key: &[u8; 32], nonce: &[u8], tag: &[u8], ciphertext: &[u8], aad: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn open(key: &[u8; 32], nonce: &[u8], tag: &[u8], ciphertext: &[u8], aad: &[u8]) -> Option<Secret> {
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut text = [ciphertext, tag].concat();
-        let opened = Self::gcm(key).open_in_place(nonce, Aad::from(aad), &mut text).ok()?;
-        Some(opened.to_vec())
+        let length = Self::gcm(key).open_in_place(nonce, Aad::from(aad), &mut text).ok()?.len();
+        text.truncate(length);
+        Some(text.into())
     }
 }
 

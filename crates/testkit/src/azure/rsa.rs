@@ -7,6 +7,7 @@ use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey};
 use aws_lc_rs::signature::KeyPair as _;
 use rcgen::{CertificateParams, DnType, PKCS_RSA_SHA256};
+use trousseau_core::Secret;
 
 /// An RSA key of 2048 bits.
 pub(crate) struct RsaKey {
@@ -52,10 +53,11 @@ impl RsaKey {
     }
 
     /// RSA-OAEP-256; `None` for what this key did not encrypt.
-    pub(crate) fn decrypt(&self, ciphertext: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn decrypt(&self, ciphertext: &[u8]) -> Option<Secret> {
         let mut plaintext = vec![0; self.private.min_output_size()];
-        let opened = self.private.decrypt(&OAEP_SHA256_MGF1SHA256, ciphertext, &mut plaintext, None).ok()?;
-        Some(opened.to_vec())
+        let length = self.private.decrypt(&OAEP_SHA256_MGF1SHA256, ciphertext, &mut plaintext, None).ok()?.len();
+        plaintext.truncate(length);
+        Some(plaintext.into())
     }
 }
 

@@ -4,6 +4,7 @@ use aws_lc_rs::digest::{Digest, SHA256, SHA384};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use trousseau_core::Secret;
 
 use super::World;
 use super::entra::TENANT;
@@ -119,15 +120,16 @@ fn operate(operation: &str, version: &Version, body: &Value, kid: &str) -> Reply
     let bytes = |name: &str| body[name].as_str().and_then(|text| BASE64_URL_SAFE_NO_PAD.decode(text).ok());
     let text = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
     let bad = |what: &str| refused(400, "BadParameter", what, None);
-    let Some(value) = bytes("value") else { return bad("Property  has invalid value.") };
+    let Some(value) = bytes("value").map(Secret::new) else { return bad("Property  has invalid value.") };
+    let value = value.expose();
     let aad = bytes("aad").unwrap_or_default();
     match (operation, body["alg"].as_str().unwrap_or_default(), &version.material) {
-        ("decrypt", "RSA-OAEP-256", Material::Rsa(key)) => match key.decrypt(&value) {
-            Some(plaintext) => Reply::json(200, &json!({"kid": kid, "value": text(&plaintext)})),
+        ("decrypt", "RSA-OAEP-256", Material::Rsa(key)) => match key.decrypt(value) {
+            Some(plaintext) => Reply::json(200, &json!({"kid": kid, "value": text(plaintext.expose())})),
             None => bad("Property value has invalid value."),
         },
         ("encrypt", "A256GCM", Material::Aes(key)) => {
-            let (nonce, tag, ciphertext) = Version::seal(key, &value, &aad);
+            let (nonce, tag, ciphertext) = Version::seal(key, value, &aad);
             let done = json!({
                 "kid": kid, "alg": "A256GCM", "value": text(&ciphertext), "iv": text(&nonce), "tag": text(&tag),
                 "aad": text(&aad),
@@ -136,14 +138,16 @@ fn operate(operation: &str, version: &Version, body: &Value, kid: &str) -> Reply
         }
         ("decrypt", "A256GCM", Material::Aes(key)) => {
             let (nonce, tag) = (bytes("iv").unwrap_or_default(), bytes("tag").unwrap_or_default());
-            match Version::open(key, &nonce, &tag, &value, &aad) {
-                Some(plaintext) => Reply::json(200, &json!({"kid": kid, "alg": "A256GCM", "value": text(&plaintext)})),
+            match Version::open(key, &nonce, &tag, value, &aad) {
+                Some(plaintext) => {
+                    Reply::json(200, &json!({"kid": kid, "alg": "A256GCM", "value": text(plaintext.expose())}))
+                }
                 None => bad("The authentication tag does not match."),
             }
         }
         ("sign", alg @ ("ES256" | "ES384"), Material::Ec(pair)) => {
             let of = if alg == "ES256" { &SHA256 } else { &SHA384 };
-            let digest = Digest::import_less_safe(&value, of);
+            let digest = Digest::import_less_safe(value, of);
             match digest.ok().and_then(|digest| pair.sign_digest(&digest).ok()) {
                 Some(signature) => Reply::json(200, &json!({"kid": kid, "value": text(signature.as_ref())})),
                 None => bad("Invalid length of 'value'."),

@@ -1,13 +1,15 @@
-//! Nothing that is wrapped shows in a text (I9).
+//! Nothing that is wrapped shows in a text, or stays in memory (I9).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use trousseau_core::{KeyVersion, ProviderError, Wrapped};
+use trousseau_core::{KeyVersion, ProviderError, Secret, Wrapped};
 
 use super::Subject;
 use super::bench::{Bench, SEED, call, seed};
+use super::memory::Needle;
 
 fn silent(text: &str) {
     let hex: String = SEED.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -51,4 +53,28 @@ pub(super) async fn answers_do_not_show_what_is_wrapped(subject: Arc<dyn Subject
     silent(&format!("{wrapped:?} {:?} {:?}", bench.observe().await, bench.key.describe()));
     let opened = bench.key.unwrap(&wrapped.version, &wrapped.bytes, bench.aad, &call()).await.expect("it opens");
     silent(&format!("{opened:?}"));
+}
+
+/// Raw bytes alone are looked for: what encodes them is another form, and there are too many.
+pub(super) async fn what_is_dropped_is_wiped(subject: Arc<dyn Subject>) {
+    let bench = Bench::new(&subject).await;
+    let needle = {
+        let mut bytes = vec![0; 32];
+        assert!(aws_lc_rs::rand::fill(&mut bytes).is_ok(), "the operating system gave no random bytes");
+        let plaintext = Secret::new(bytes);
+        let needle = Needle::of(&plaintext);
+        let wrapped = bench.key.wrap(&bench.version, &plaintext, bench.aad, &call()).await.expect("it wraps");
+        let opened = bench.try_open(&wrapped, bench.aad).await.expect("it opens");
+        assert!(opened.same_as(&plaintext), "it opened to something else");
+        assert!(needle.count() > 1, "the search doesn't find what is there");
+        needle
+    };
+    // A task that ends a moment later, as a connection's does, may hold it until then.
+    for _ in 0..10 {
+        if needle.count() == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    panic!("a plaintext lies in memory {} times after it was dropped; hold every copy in `Secret`", needle.count());
 }

@@ -23,7 +23,7 @@ struct Fake {
     capabilities: Vec<Capability>,
 }
 
-const ALL: [Capability; 9] = [
+const ALL: [Capability; 10] = [
     Capability::Aad,
     Capability::Lists,
     Capability::Another,
@@ -33,6 +33,7 @@ const ALL: [Capability; 9] = [
     Capability::Delete,
     Capability::MinEncryption,
     Capability::MinDecryption,
+    Capability::Wipes,
 ];
 
 impl Fake {
@@ -121,6 +122,17 @@ async fn lies_are_noticed() {
     }
 }
 
+const WIPED: &str = "secrecy::what_is_dropped_is_wiped";
+
+/// The flawed key keeps what it wraps, so that it can lie about it.
+#[tokio::test]
+async fn a_copy_in_memory_is_noticed() {
+    let case = cases().into_iter().find(|case| case.name == WIPED).unwrap();
+    let ended = tokio::spawn(async move { case.run(Arc::new(Bad::new(Flaw::None))).await }).await;
+    let text = ended.unwrap_err().into_panic().downcast::<String>().unwrap();
+    assert!(text.contains("after it was dropped"), "{text}");
+}
+
 /// A key whose every provider has one flaw.
 struct Bad {
     fake: Fake,
@@ -181,7 +193,8 @@ impl Subject for Bad {
 /// The names of the cases that a flaw fails.
 async fn failing(flaw: Flaw) -> Vec<&'static str> {
     let mut failing = Vec::new();
-    for case in cases() {
+    // What looks through memory is slow; it has a test of its own.
+    for case in cases().into_iter().filter(|case| !case.needs.contains(&Capability::Wipes)) {
         let bad: Arc<dyn Subject> = Arc::new(Bad::new(flaw));
         if tokio::spawn(async move { case.run(bad).await }).await.is_err() {
             failing.push(case.name);
@@ -196,7 +209,7 @@ async fn every_case_can_fail() {
     let of_another =
         cases().iter().map(|case| case.name).filter(|name| name.starts_with("another::")).collect::<Vec<_>>();
     assert_eq!(failing(Flaw::None).await, of_another, "without a flaw");
-    let mut blunt: Vec<_> = cases().iter().map(|case| case.name).collect();
+    let mut blunt: Vec<_> = cases().iter().map(|case| case.name).filter(|name| *name != WIPED).collect();
     for flaw in FLAWS {
         let found = failing(*flaw).await;
         assert!(found.len() > of_another.len(), "no case noticed {flaw:?}");

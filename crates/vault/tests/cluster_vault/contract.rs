@@ -89,17 +89,17 @@ const WITH_READ: &str = r#"
     path "transit/decrypt/+" { capabilities = ["update"] }
     path "transit/keys/+" { capabilities = ["read"] }"#;
 
-use Capability::{Aad, Another, Delete, Lists, MinDecryption, MinEncryption, Numbers, Replace, Rotate};
+use Capability::{Aad, Another, Delete, Lists, MinDecryption, MinEncryption, Numbers, Replace, Rotate, Wipes};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn aes256_gcm96_keeps_to_the_contract() {
-    let all = &[Aad, Another, Numbers, Rotate, Lists, Replace, Delete, MinEncryption, MinDecryption];
+    let all = &[Aad, Another, Numbers, Rotate, Lists, Replace, Delete, MinEncryption, MinDecryption, Wipes];
     check("aes256-gcm96", IdentitySource::Metadata, WITH_READ, all).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn chacha20_poly1305_keeps_to_the_contract() {
-    let all = &[Aad, Another, Numbers, Rotate, Lists, Replace, Delete, MinEncryption, MinDecryption];
+    let all = &[Aad, Another, Numbers, Rotate, Lists, Replace, Delete, MinEncryption, MinDecryption, Wipes];
     check("chacha20-poly1305", IdentitySource::Metadata, WITH_READ, all).await;
 }
 
@@ -108,5 +108,5 @@ async fn chacha20_poly1305_keeps_to_the_contract() {
 /// before anything is observed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn version_identity_keeps_to_the_contract() {
-    check("aes256-gcm96", IdentitySource::Version, NARROW, &[Aad, Another, Numbers, Rotate, Lists]).await;
+    check("aes256-gcm96", IdentitySource::Version, NARROW, &[Aad, Another, Numbers, Rotate, Lists, Wipes]).await;
 }
