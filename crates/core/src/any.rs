@@ -122,7 +122,7 @@ impl AnyProvider {
         }
         let description = Description { kind: ProviderKind::ANY, identity: members.identity(), epoch: None };
         let state = State {
-            set: Set::new(count, rule.write_quorum, rule.return_after),
+            set: Set::new(rule.write_quorum, rule.return_after),
             named: Vec::new(),
             probers,
             tasks: JoinSet::new(),
@@ -152,6 +152,11 @@ impl AnyProvider {
         let mut state = self.state();
         for (index, back) in state.set.settle(&views, Instant::now()) {
             self.tell(index, back, "its probe");
+        }
+        let lost = views.iter().position(|view| view.stopped.is_some());
+        let left = views.iter().filter(|view| view.stopped.is_none()).count();
+        if let Some(index) = lost.filter(|_| left < self.rule.write_quorum) {
+            return Err(self.stopped(index, &views[index]));
         }
         let writing = state.set.writing();
         if let Some(index) = writing.iter().find(|index| views[**index].stopped.is_some()) {

@@ -150,19 +150,18 @@ impl Writer {
         Self { withdraws: false, ..Self::new(grace) }
     }
 
-    /// The same state under another grace, for a reload that keeps the key.
-    #[must_use]
-    pub fn carried_over(&self, grace: Duration) -> Self {
-        let next = Self { withdraws: self.withdraws, unproven: AtomicBool::new(true), ..Self::new(grace) };
+    /// Begins with the state of `running`, for a reload that keeps the key: before a probe of this one, which must prove
+    /// the way to the key anew.
+    pub fn carry_over(&self, running: &Self) {
         // Without the id before: only who announces a snapshot may take it back, and that is the running one.
-        let copy = Announced { before: None, ..Announced::clone(&self.announced.load()) };
-        next.announced.store(Arc::new(copy));
-        *next.lineage() = self.lineage().clone();
-        next
+        let copy = Announced { before: None, ..Announced::clone(&running.announced.load()) };
+        self.announced.store(Arc::new(copy));
+        *self.lineage() = running.lineage().clone();
+        self.unproven.store(true, Ordering::Relaxed);
     }
 
     /// Takes over what `running` announces, keeping what was found out here about its health: between the copy that
-    /// [`carried_over`](Self::carried_over) made and now, ids may have been promoted and used, and an id once left
+    /// [`carry_over`](Self::carry_over) made and now, ids may have been promoted and used, and an id once left
     /// must not come back.
     pub fn adopt(&self, running: &Self) {
         let theirs = running.announced.load();

@@ -33,7 +33,7 @@ pub(crate) fn narrate(event: &Event<'_>) {
         Event::Restored { key, lost } => {
             error!(key, %lost, "ALARM: the KMS was restored from an older backup; what this version wrapped is lost");
         }
-        Event::Member { key, member, writes: true, .. } => info!(key, member, "this member writes again"),
+        Event::Member { key, member, writes: true, .. } => info!(key, member, "this member writes"),
         Event::Member { key, member, why, .. } => {
             warn!(key, member, why, "written without this member until it has been good for a while");
         }

@@ -72,29 +72,40 @@ impl Reloader {
 
     fn consider(&mut self, config: &Config, cause: Cause) -> anyhow::Result<()> {
         let Some(running) = &self.running else {
-            let built = build(config, &self.around, None)?;
+            let built = build(config, &self.around)?;
             self.use_now(built);
             return Ok(());
         };
         let health = running.keyring.health();
-        if cause == Cause::Hangup && health.stopped.is_some() {
-            let built = build(config, &self.around, None)?;
-            // Another key in the file is a change like any other.
-            if same_place(&running.keyring, &built.keyring) {
-                warn!("SIGHUP while encryption is stopped: the key is accepted as it is in the KMS now");
-                self.use_now(built);
-                return Ok(());
-            }
+        let mut built = build(config, &self.around)?;
+        // Another key in the file is a change like any other.
+        let same_place = same_place(&running.keyring, &built.keyring);
+        let accepting = cause == Cause::Hangup && same_place;
+        if accepting && health.stopped.is_some() {
+            warn!("SIGHUP while encryption is stopped: the key is accepted as it is in the KMS now");
+            self.use_now(built);
+            return Ok(());
         }
-        let built = build(config, &self.around, Some(running))?;
-        if !config.force && !knows_writing_key(&running.keyring, &built.keyring) {
+        let accepted = accepting && running.lost_a_member();
+        if accepted {
+            warn!("SIGHUP while a member can't write any more: its key is accepted as it is in the KMS now");
+        }
+        let same_key = accepted || same_writing_key(&running.keyring, &built.keyring);
+        if same_key {
+            built.carry_over(running, accepted);
+        } else if !config.force && !knows_writing_key(&running.keyring, &built.keyring) {
+            let name = built.keyring.keys()[0].name();
+            if same_place {
+                bail!(
+                    "the writing key `{name}` stands for other key material than what runs; restore the old one, or, if \
+                     the loss is accepted, send SIGHUP once the log has raised the alarm"
+                );
+            }
             bail!(
-                "the writing key `{}` is not among the running keys, so peers may not be able to read it yet; add it \
-                 second on every node first, or set `force: true`",
-                built.keyring.keys()[0].name()
+                "the writing key `{name}` is not among the running keys, so peers may not be able to read it yet; add it \
+                 second on every node first, or set `force: true`"
             );
         }
-        let same_key = same_writing_key(&running.keyring, &built.keyring);
         if same_key && !(health.ready && health.failure.is_none()) {
             self.use_now(built);
             return Ok(());

@@ -13,14 +13,6 @@ use crate::random;
 /// The members of a list with their state.
 pub(crate) type Members = Vec<(Arc<Key>, Arc<Writer>)>;
 
-/// The state of this member among those that run. Its name tells it apart too: keys of one name in two Vaults have the
-/// same identity, and one's state is not the other's.
-pub(crate) fn state_of<'a>(member: &Key, running: &'a [(Arc<Key>, Arc<Writer>)]) -> Option<&'a Arc<Writer>> {
-    let own = |key: &Key| key.name().rsplit('/').next().map(str::to_owned);
-    let same = |key: &Key| key.same_identity(member) && own(key) == own(member);
-    running.iter().find(|(key, _)| same(key)).map(|(_, writer)| writer)
-}
-
 /// A keyring that doesn't run yet: nothing was asked of a KMS.
 pub struct Built {
     /// The keys.
@@ -31,6 +23,8 @@ pub struct Built {
     pub(crate) members: Members,
     pub(crate) times: ProbeTimes,
     pub(crate) events: Arc<dyn Events>,
+    /// Goes on with the state of what runs.
+    pub(crate) carries: bool,
 }
 
 /// A keyring whose probes run. Dropping it ends them.
@@ -42,27 +36,50 @@ pub struct Running {
 }
 
 impl Running {
-    /// Ends its probes and hands its state on to what follows it: of the writing key, and of each member of a list, where
-    /// they are the same keys there.
+    /// A member of the list can't write any more: its key is gone, disabled or replaced.
+    pub fn lost_a_member(&self) -> bool {
+        self.members.iter().any(|(_, writer)| writer.health().stopped.is_some())
+    }
+
+    /// Ends its probes and hands on what it announced since [`Built::carry_over`].
     pub fn hand_on(self, next: &Built) {
         let Self { keyring, members, probes } = self;
         // They end first, so that two never announce at once.
         drop(probes);
-        let [running, following] = [&keyring, &next.keyring].map(|ring| (ring.keys().first(), ring.writer()));
-        if let ((Some(ours), from), (Some(theirs), to)) = (running, following)
-            && ours.same_identity(theirs)
-        {
-            to.adopt(from);
-            for (key, to) in &next.members {
-                if let Some(from) = state_of(key, &members) {
-                    to.adopt(from);
-                }
+        if next.carries {
+            next.keyring.writer().adopt(keyring.writer());
+            for (from, to) in pairs(&members, &next.members) {
+                to.adopt(from);
             }
         }
     }
 }
 
+/// The states of members that are the same key in one list and the next. Keys of one name in two Vaults have one
+/// identity, and one's state is not the other's: their own names tell them apart.
+fn pairs<'a>(running: &'a Members, next: &'a Members) -> Vec<(&'a Writer, &'a Writer)> {
+    let own = |key: &Key| key.name().rsplit('/').next().map(str::to_owned);
+    let from = |member: &Key| {
+        let same: Vec<_> = running.iter().filter(|(key, _)| key.same_identity(member)).collect();
+        let named = || same.iter().find(|(key, _)| own(key) == own(member));
+        if let [one] = same[..] { Some(one) } else { named().copied() }
+    };
+    next.iter().filter_map(|(key, to)| from(key).map(|(_, from)| (from.as_ref(), to.as_ref()))).collect()
+}
+
 impl Built {
+    /// Goes on with the state of `running`, which has the same writing key, and with that of its members. With `accepting`,
+    /// a member whose key is gone, disabled or replaced begins anew with the key as it is in its KMS now.
+    pub fn carry_over(&mut self, running: &Running, accepting: bool) {
+        self.keyring.writer().carry_over(running.keyring.writer());
+        for (from, to) in pairs(&running.members, &self.members) {
+            if !(accepting && from.health().stopped.is_some()) {
+                to.carry_over(from);
+            }
+        }
+        self.carries = true;
+    }
+
     /// Starts the probes. Must run inside a tokio runtime.
     pub fn start(self) -> Running {
         let mut probes = JoinSet::new();
@@ -91,3 +108,52 @@ impl Built {
 
 /// The shortest pause between two probes of a pending configuration.
 const RETRY: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use trousseau_core::envelope::Clusters;
+    use trousseau_core::{AadPolicy, Key, KeyConfig, Writer};
+    use trousseau_testkit::fake::FakeProvider;
+
+    use super::{Members, pairs};
+
+    fn members(named: &[(&str, &str)]) -> Members {
+        let member = |(name, identity): &(&str, &str)| {
+            let clusters = Arc::new(Clusters::new(vec!["test".to_owned()]).expect("a good name"));
+            let config =
+                KeyConfig { name: (*name).to_owned(), clusters, aad: AadPolicy::Required { accept_without: false } };
+            let kms = Arc::new(FakeProvider::named(identity, 1_000));
+            (Arc::new(Key::new(config, kms)), Arc::new(Writer::of_member(Duration::from_secs(60))))
+        };
+        named.iter().map(member).collect()
+    }
+
+    /// Which running member each of the next has its state from.
+    fn paired(running: &[(&str, &str)], next: &[(&str, &str)]) -> Vec<(usize, usize)> {
+        let (running, next) = (members(running), members(next));
+        let at = |list: &Members, writer: &Writer| list.iter().position(|(_, it)| std::ptr::eq(it.as_ref(), writer));
+        let found = pairs(&running, &next).into_iter();
+        found.map(|(from, to)| (at(&running, from).expect("it runs"), at(&next, to).expect("it is next"))).collect()
+    }
+
+    /// Both have the identity of `transit/kubernetes`, and lie in two Vaults.
+    #[test]
+    fn members_of_one_identity_are_told_apart_by_their_own_names() {
+        let running = [("both/one", "kubernetes"), ("both/two", "kubernetes")];
+        assert_eq!(paired(&running, &running), [(0, 0), (1, 1)]);
+        let swapped = [("pair/two", "kubernetes"), ("pair/one", "kubernetes")];
+        assert_eq!(paired(&running, &swapped), [(1, 0), (0, 1)], "another order, and another name of the list");
+        let renamed = [("both/one", "kubernetes"), ("both/three", "kubernetes")];
+        assert_eq!(paired(&running, &renamed), [(0, 0)], "nobody's state, rather than another's");
+    }
+
+    #[test]
+    fn a_member_whose_identity_is_its_own_may_change_its_name() {
+        let running = [("both/one", "kubernetes"), ("both/two", "secrets")];
+        let renamed = [("both/second", "secrets"), ("both/one", "kubernetes")];
+        assert_eq!(paired(&running, &renamed), [(1, 0), (0, 1)]);
+    }
+}

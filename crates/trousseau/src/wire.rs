@@ -16,7 +16,7 @@ use trousseau_core::section::Host;
 use trousseau_core::{AadPolicy, Clock, Key, KeyConfig, Keyring, Provider, Writer};
 
 use crate::config::{Config, Key as KeySection, Kind, Place, ProviderSection};
-use crate::running::{Built, Members, Running, state_of};
+use crate::running::{Built, Members};
 
 /// Makes the table of the kinds of KMS out of one line for each: the name of its section, the cargo feature, and the
 /// type of the section.
@@ -115,18 +115,16 @@ pub struct Surroundings {
     pub events: Arc<dyn Events>,
 }
 
-/// Builds the keys of a configuration. `before` is what runs: where the writing key stays the same one, its state goes on,
-/// and that of its members.
+/// Builds the keys of a configuration.
 ///
 /// # Errors
 /// A file that can't be read, two keys that are the same, and all else that is wrong without asking a KMS.
-pub fn build(config: &Config, around: &Surroundings, before: Option<&Running>) -> anyhow::Result<Built> {
+pub fn build(config: &Config, around: &Surroundings) -> anyhow::Result<Built> {
     let clusters = Arc::new(config.clusters()?);
     let mut keys: Vec<Arc<Key>> = Vec::new();
     let mut members = Members::new();
     for (at, section) in config.keys.iter().enumerate() {
-        let before = before.filter(|_| at == 0).map_or(&[][..], |running| &running.members);
-        let mut parts = Parts { config, around, clusters: &clusters, before, members: Members::new() };
+        let mut parts = Parts { config, around, clusters: &clusters, members: Members::new() };
         let provider = parts.provider(section).with_context(|| format!("key `{}`", section.name))?;
         let key = parts.key(section.name.clone(), section.aad, provider);
         if let Some(twin) = keys.iter().find(|other| other.same_identity(&key)) {
@@ -139,10 +137,7 @@ pub fn build(config: &Config, around: &Surroundings, before: Option<&Running>) -
     }
     let writing =
         keys.first().map(Arc::clone).context("`keys` is empty; the first key writes, so name at least one")?;
-    let before = before.map(|running| &running.keyring);
-    let same = before.filter(|ring| ring.keys().first().is_some_and(|key| key.same_identity(&writing)));
-    let grace = config.health.grace;
-    let writer = Arc::new(same.map_or_else(|| Writer::new(grace), |ring| ring.writer().carried_over(grace)));
+    let writer = Arc::new(Writer::new(config.health.grace));
     let times = config.probe.times();
     let prober = Prober::new(
         Arc::clone(&writing),
@@ -153,7 +148,8 @@ pub fn build(config: &Config, around: &Surroundings, before: Option<&Running>) -
         Arc::clone(&around.events),
     );
     let keyring = Keyring::new(keys, writer, Arc::clone(&around.events)).context("`keys` is empty")?;
-    Ok(Built { keyring: Arc::new(keyring), prober, members, times, events: Arc::clone(&around.events) })
+    let events = Arc::clone(&around.events);
+    Ok(Built { keyring: Arc::new(keyring), prober, members, times, events, carries: false })
 }
 
 /// What all keys of one configuration are made with.
@@ -161,9 +157,7 @@ struct Parts<'a> {
     config: &'a Config,
     around: &'a Surroundings,
     clusters: &'a Arc<Clusters>,
-    /// The running members of the key that is built.
-    before: &'a [(Arc<Key>, Arc<Writer>)],
-    /// Its members so far.
+    /// The members of the key that is built, so far.
     members: Members,
 }
 
@@ -207,10 +201,7 @@ impl Parts<'_> {
         let provider = self.guarded(&name, kms, Arc::clone(&events)).with_context(|| format!("member `{name}`"))?;
         let key = Arc::new(self.key(name, section.aad, provider));
         // Half of what Status has, so that a member is left out before Status must say that it is not well.
-        let grace = self.config.health.grace / 2;
-        let same = state_of(&key, self.before);
-        let writer = same.map_or_else(|| Writer::of_member(grace), |running| running.carried_over(grace));
-        let writer = Arc::new(writer);
+        let writer = Arc::new(Writer::of_member(self.config.health.grace / 2));
         self.members.push((Arc::clone(&key), Arc::clone(&writer)));
         let clock = Arc::clone(&self.around.clock);
         let (rule, times) = (self.config.probe.rule(), self.config.probe.times());

@@ -66,14 +66,13 @@ enum Place {
 /// time: each change is a new key_id, and every API server asks for a new seed.
 pub(super) struct Set {
     places: Option<Vec<Place>>,
-    count: usize,
     quorum: usize,
     return_after: Duration,
 }
 
 impl Set {
-    pub(super) fn new(count: usize, quorum: usize, return_after: Duration) -> Self {
-        Self { places: None, count, quorum, return_after }
+    pub(super) fn new(quorum: usize, return_after: Duration) -> Self {
+        Self { places: None, quorum, return_after }
     }
 
     /// The members that write, by their index in order; nobody before the start was settled.
@@ -82,7 +81,7 @@ impl Set {
         places.filter(|(_, place)| **place == Place::Writes).map(|(index, _)| index).collect()
     }
 
-    /// Takes in what is known now; answers with who left (false) or came back (true).
+    /// Takes in what is known now; answers with who left (false) or came back (true), at the start with everybody.
     pub(super) fn settle(&mut self, views: &[View], now: Instant) -> Vec<(usize, bool)> {
         let Some(places) = &mut self.places else {
             let ready = views.iter().filter(|view| view.ready).count();
@@ -91,11 +90,7 @@ impl Set {
             }
             let place = |view: &View| if view.ready { Place::Writes } else { Place::Out(None) };
             self.places = Some(views.iter().map(place).collect());
-            return (0..self.count)
-                .zip(views)
-                .filter(|(_, view)| !view.ready)
-                .map(|(index, _)| (index, false))
-                .collect();
+            return views.iter().map(|view| view.ready).enumerate().collect();
         };
         let mut changes = Vec::new();
         for (index, (place, view)) in places.iter_mut().zip(views).enumerate() {
@@ -168,23 +163,24 @@ mod tests {
 
     #[test]
     fn nobody_writes_before_a_quorum_is_ready() {
-        let mut set = Set::new(3, 2, BACK);
+        let mut set = Set::new(2, BACK);
         set.settle(&views(&[true, false, false]), Instant::now());
         assert!(set.writing().is_empty());
         assert!(set.leave(0, &views(&[true; 3])).is_empty(), "there is nobody to leave");
-        assert_eq!(set.settle(&views(&[true, false, true]), Instant::now()), [(1, false)]);
+        let all = [(0, true), (1, false), (2, true)];
+        assert_eq!(set.settle(&views(&[true, false, true]), Instant::now()), all);
         assert_eq!(set.writing(), [0, 2]);
     }
 
     #[test]
     fn a_member_leaves_only_above_the_quorum() {
-        let mut set = Set::new(2, 1, BACK);
+        let mut set = Set::new(1, BACK);
         set.settle(&views(&[true, true]), Instant::now());
         let one = views(&[false, true]);
         assert_eq!(set.leave(0, &one), [(0, false)]);
         assert!(set.leave(0, &one).is_empty(), "it has left already");
         assert!(set.leave(1, &one).is_empty(), "the last one stays");
-        let mut all = Set::new(2, 2, BACK);
+        let mut all = Set::new(2, BACK);
         all.settle(&views(&[true, true]), Instant::now());
         assert!(all.leave(0, &one).is_empty());
         assert!(all.settle(&views(&[false, true]), Instant::now()).is_empty());
@@ -193,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_member_comes_back_once_after_a_long_good_time() {
-        let (mut set, start) = (Set::new(2, 1, BACK), Instant::now());
+        let (mut set, start) = (Set::new(1, BACK), Instant::now());
         set.settle(&views(&[true, true]), start);
         set.leave(1, &views(&[true, false]));
         let both = views(&[true, true]);
@@ -209,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_member_that_is_not_ready_any_more_leaves_without_an_encrypt() {
-        let mut set = Set::new(2, 1, BACK);
+        let mut set = Set::new(1, BACK);
         set.settle(&views(&[true, true]), Instant::now());
         assert_eq!(set.settle(&views(&[false, true]), Instant::now()), [(0, false)]);
         assert!(set.settle(&views(&[false, false]), Instant::now()).is_empty(), "the last one stays");
@@ -219,7 +215,7 @@ mod tests {
 
     #[test]
     fn while_nobody_is_ready_nobody_leaves() {
-        let mut set = Set::new(2, 1, BACK);
+        let mut set = Set::new(1, BACK);
         set.settle(&views(&[true, true]), Instant::now());
         assert!(set.settle(&views(&[false, false]), Instant::now()).is_empty());
         assert_eq!(set.settle(&views(&[true, false]), Instant::now()), [(1, false)]);

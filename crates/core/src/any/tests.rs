@@ -163,7 +163,7 @@ async fn a_dead_member_is_left_out_and_comes_back_once() {
     node.rounds(Duration::from_secs(3_600)).await;
     assert_eq!(node.key_id(), both);
     let said = node.events.count("Member");
-    assert_eq!(said, 2, "left and came back, once each");
+    assert_eq!(said, 4, "each at the start, then one left and came back, once each");
     assert_eq!(node.reads(&written).await, Ok(()));
     // What was written without it can't be read by it, and says so.
     kms[0].outage(Some(ErrorKind::Unreachable));

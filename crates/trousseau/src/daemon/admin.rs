@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,7 +67,7 @@ impl AdminEndpoint {
             return Ok(());
         };
         // The port may be held by the endpoint that ends here.
-        let ours = before.filter(|before| before.address.port() == admin.address.port());
+        let ours = before.filter(|before| overlap(before.address, admin.address));
         let mut closed = None;
         let bound = match bind(admin.address).await {
             Err(_) if patient && before.is_none() => Ok(None),
@@ -139,6 +140,11 @@ async fn bind_patiently(admin: Admin, end: &CancellationToken) -> Option<TcpList
             () = tokio::time::sleep(Duration::from_secs(1)) => {}
         }
     }
+}
+
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let any = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && (any || one.ip() == other.ip())
 }
 
 fn in_use(admin: Admin) -> anyhow::Error {

@@ -17,6 +17,9 @@ use crate::config::Socket;
 /// How long after a refusal what can't be had is tried again.
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
 
+/// How long after that, while a process that takes over can't answer yet.
+const PROVEN: Duration = Duration::from_millis(250);
+
 /// The socket, and what serves it.
 pub(super) struct Serving {
     pub(super) file: OwnedFile,
@@ -32,7 +35,7 @@ impl Daemon {
     /// Binds what can be bound by now.
     pub(super) async fn open(&mut self) -> Result<(), Failure> {
         self.open_admin().await?;
-        self.open_socket(socket::TAKE_OVER).await
+        self.open_socket().await
     }
 
     async fn open_admin(&mut self) -> Result<(), Failure> {
@@ -40,10 +43,14 @@ impl Daemon {
         self.admin.listen_on(admin, self.options.take_over).await
     }
 
-    /// A process that takes over waits for so long until it can answer.
-    async fn open_socket(&mut self, patience: Duration) -> Result<(), Failure> {
-        // What was bound early is bound anew once the configuration says how.
-        let early = self.serving.as_ref().is_some_and(|serving| serving.early && self.config.is_some());
+    /// What was bound early is bound anew once the configuration says how.
+    fn is_early(&self) -> bool {
+        self.serving.as_ref().is_some_and(|serving| serving.early && self.config.is_some())
+    }
+
+    /// A process that takes over waits until it can answer, so long as `socket::TAKE_OVER`.
+    async fn open_socket(&mut self) -> Result<(), Failure> {
+        let early = self.is_early();
         if self.serving.is_some() && !early {
             return Ok(());
         }
@@ -56,7 +63,7 @@ impl Daemon {
             None => {
                 let prepared = socket::prepare(&socket, self.options.take_over || early)?;
                 if self.options.take_over {
-                    socket::wait_until_ready(&self.current, patience).await?;
+                    socket::wait_until_ready(&self.current).await?;
                 }
                 prepared.publish().map_err(|error| Failure::Failed(error.into()))?
             }
@@ -76,7 +83,13 @@ impl Daemon {
     /// Binds what the configuration says; what can't be had is said and tried again, and nothing else ends for it.
     pub(super) async fn open_or_say(&mut self) {
         let admin = self.open_admin().await;
-        let socket = self.open_socket(Duration::ZERO).await;
+        let ready = self.current.health().is_some_and(|health| health.ready);
+        if self.options.take_over && !ready && (self.serving.is_none() || self.is_early()) {
+            self.admin.note("listening", "takes the socket over once a probe was good".to_owned());
+            self.again = Some(Instant::now() + PROVEN);
+            return;
+        }
+        let socket = self.open_socket().await;
         if socket.is_err() && self.config.as_ref().is_some_and(|config| config.socket.allow.is_some()) {
             // The early socket lets in whom the configuration doesn't.
             self.serving.take_if(|serving| serving.early).inspect(|early| early.stop.cancel());

@@ -41,17 +41,14 @@ pub(super) fn inherit(listener: &UnixListener, section: &Socket) -> Result<Publi
 }
 
 /// A process that takes over does so only once it can answer.
-pub(super) async fn wait_until_ready(current: &Current, patience: Duration) -> Result<(), Failure> {
-    let end = Instant::now() + patience;
+pub(super) async fn wait_until_ready(current: &Current) -> Result<(), Failure> {
+    let end = Instant::now() + TAKE_OVER;
     while !current.health().is_some_and(|health| health.ready) {
         if Instant::now() >= end {
-            let text = match patience.as_secs() {
-                0 => "no good probe yet: the socket is not taken over, the process there goes on".to_owned(),
-                some => {
-                    format!("no good probe within {some} s: the socket is not taken over, the process there goes on")
-                }
-            };
-            return Err(Failure::Failed(anyhow!(text)));
+            return Err(Failure::Failed(anyhow!(
+                "no good probe within {} s: the socket is not taken over, the process there goes on",
+                TAKE_OVER.as_secs()
+            )));
         }
         sleep(Duration::from_millis(20)).await;
     }

@@ -66,14 +66,14 @@ fn i6_a_late_configuration_whose_admin_address_is_taken_still_serves() {
     let (dir, taken) = (TempDir::with_prefix("trousseau-").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
     key_file(dir.path(), "a");
     let (file, wanted) = (dir.path().join("config.yaml"), taken.local_addr().unwrap().port());
-    let serve = Serve::start(dir.path(), &["--config", file.to_str().unwrap(), "--admin", "off"]);
+    // A flag would hold against the file, so this one process has the default port.
+    let serve = Serve::start(dir.path(), &["--config", file.to_str().unwrap()]);
     wait_for("it to wait", 5, || serve.log().contains("waiting for it"));
     fs::write(&file, configuration(dir.path(), wanted, &["a"])).unwrap();
-    wait_for("the refusal", 10, || {
-        serve.log().contains("is another process there?") || dir.path().join("kms.sock").exists()
-    });
-    let mut client = Client::connect(&dir.path().join("kms.sock"));
-    client.wait_ok(&serve);
+    wait_for("the refusal", 10, || serve.log().contains("is another process there?"));
+    wait_for("the socket", 5, || dir.path().join("kms.sock").exists());
+    Client::connect(&dir.path().join("kms.sock")).wait_ok(&serve);
+    assert!(get(8787, "/readyz?verbose").contains("not as configured"), "{}", serve.log());
 }
 
 #[test]
@@ -140,13 +140,42 @@ fn i10_an_overwritten_key_file_is_not_taken_by_a_change_of_the_configuration() {
     fs::rename(dir.path().join("new"), dir.path().join("a.key")).unwrap();
     let text = configuration(dir.path(), admin, &["a"]);
     fs::write(dir.path().join("config.yaml"), format!("limits: {{attempts: 2}}\n{text}")).unwrap();
-    wait_for("the refusal", 10, || serve.log().contains("not among the running keys"));
+    wait_for("the refusal", 10, || serve.log().contains("stands for other key material"));
     assert_eq!(client.decrypt(&made).unwrap(), [7; 32]);
     wait_for("the probe to see it", 60, || client.status().is_err());
     // The loss is accepted: the same name in the configuration, whatever key is there now.
     serve.signal(Signal::HUP);
     wait_for("the new key", 10, || client.status().is_ok());
     assert_ne!(client.status().unwrap().key_id, made.key_id);
+}
+
+/// A list goes on without the member whose file was overwritten; the operator's word alone takes the new key.
+#[test]
+fn i10_a_members_lost_key_is_accepted_by_sighup_and_by_no_change_of_the_configuration() {
+    let (dir, admin) = (TempDir::with_prefix("trousseau-").unwrap(), free_port());
+    ["a", "b", "c"].iter().for_each(|name| key_file(dir.path(), name));
+    let keys = configuration(dir.path(), admin, &["a", "b"]);
+    let (head, members) = keys.split_once("keys:\n").unwrap();
+    let members = members.replace('\n', "\n    ");
+    let list = format!("keys:\n  - name: both\n    any:\n      writeQuorum: 1\n      of:\n    {members}");
+    let text = format!("probe: {{interval: 1s, afterFailure: 1s}}\n{head}{list}");
+    let serve = Serve::configured(dir.path(), &text);
+    let mut client = Client::connect(&dir.path().join("kms.sock"));
+    client.wait_ok(&serve);
+    let by_both = client.encrypt(&[7; 32]).unwrap();
+    fs::rename(dir.path().join("c.key"), dir.path().join("a.key")).unwrap();
+    wait_for("the alarm", 20, || serve.log().contains("this member can't write any more"));
+    wait_for("an id without it", 20, || client.status().is_ok_and(|status| status.key_id != by_both.key_id));
+    let alone = client.status().unwrap().key_id;
+    fs::write(dir.path().join("config.yaml"), format!("limits: {{attempts: 2}}\n{text}")).unwrap();
+    wait_for("the refusal", 10, || serve.log().contains("stands for other key material"));
+    assert_eq!(client.status().unwrap().key_id, alone);
+    serve.signal(Signal::HUP);
+    wait_for("the new key", 20, || get(admin, "/readyz?verbose").contains("member `both/a` (local) writes and reads"));
+    wait_for("an id of both", 20, || client.status().unwrap().key_id != alone);
+    assert!(client.encrypt(&[8; 32]).is_ok(), "{}", serve.log());
+    assert_eq!(client.decrypt(&by_both).unwrap(), [7; 32]);
+    assert!(get(admin, "/metrics").contains("member_left_out{key=\"both\",member=\"both/a\"} 0"));
 }
 
 #[test]

@@ -51,6 +51,19 @@ async fn a_member_whose_key_was_deleted_is_not_made_to_make_another() {
     }
 }
 
+/// A list that is new, as after a reload amid an outage, has settled on nobody yet.
+#[tokio::test(start_paused = true)]
+async fn a_member_that_was_lost_before_the_list_was_settled_stops_it_too() {
+    let kms = kms(&["a", "b"]);
+    let running = Node::ready(&kms, 2).await;
+    kms[0].delete();
+    let mut node = Node::new(&kms, 2);
+    node.ring.writer().carry_over(running.ring.writer());
+    node.rounds(Duration::from_secs(90)).await;
+    assert_eq!(node.ring.status().unwrap_err().kind(), ErrorKind::Stopped);
+    assert_eq!(node.encrypt().await, Err(ErrorKind::Stopped));
+}
+
 /// A member's earlier version was announced again after each hiccup, long after the list's id was used.
 #[tokio::test(start_paused = true)]
 async fn a_hiccup_after_a_members_rotation_leads_back_to_no_earlier_key_id() {

@@ -9,7 +9,13 @@ use crate::fake::{FakeProvider, Fault, Habits};
 use crate::probe::{ProbeTimes, Prober};
 use crate::promotion::PromotionRule;
 use crate::rig::{GRACE, Rig, START, call, key_on, seed};
-use crate::{Api, Call, Keyring};
+use crate::{Api, Call, Keyring, Writer};
+
+fn carried_over(running: &Writer) -> Writer {
+    let next = Writer::new(GRACE);
+    next.carry_over(running);
+    next
+}
 
 /// A trial took the running writer's snapshot back, and every Encrypt failed for ever after.
 #[tokio::test(start_paused = true)]
@@ -19,7 +25,7 @@ async fn i10_a_trial_that_fails_leaves_the_running_snapshot_alone() {
     bad.outage(Some(ErrorKind::Unreachable));
     let events: Arc<dyn Events> = rig.events.clone();
     let key = key_on(&bad, "primary", &["prod-eu-1"], &rig.events);
-    let copy = Arc::new(rig.writer.carried_over(GRACE));
+    let copy = Arc::new(carried_over(&rig.writer));
     let (rule, times) = (PromotionRule::default(), ProbeTimes::default());
     let mut trial = Prober::new(key, copy, rule, times, rig.clock.clone(), events);
     assert!(trial.round().await.is_err());
@@ -34,7 +40,7 @@ async fn a_carried_id_is_not_encrypted_under_before_this_kms_proved_it() {
     let other = Arc::new(FakeProvider::new(START));
     let events: Arc<dyn Events> = rig.events.clone();
     let key = key_on(&other, "primary", &["prod-eu-1"], &rig.events);
-    let writer = Arc::new(rig.writer.carried_over(GRACE));
+    let writer = Arc::new(carried_over(&rig.writer));
     let ring = Keyring::new(vec![key.clone()], writer.clone(), events.clone()).unwrap();
     let (rule, times) = (PromotionRule::default(), ProbeTimes::default());
     let mut prober = Prober::new(key, writer, rule, times, rig.clock.clone(), events);
