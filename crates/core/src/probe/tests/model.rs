@@ -124,7 +124,7 @@ fn keys_are_replaced_deleted_and_restored() {
 
 /// `cargo test -p trousseau-core --release -- --ignored --nocapture soak_`: the same with more of everything.
 #[test]
-#[ignore = "takes minutes and some GB of memory"]
+#[ignore = "takes a quarter of an hour and some 15 GB of memory"]
 fn soak_more_nodes_and_more_events() {
     let budget = Budget { rotations: 2, outages: 1, ..NONE };
     holds(Scope { name: "three nodes, two rotations, an outage", nodes: 3, budget, ..BASE });
