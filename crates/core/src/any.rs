@@ -153,6 +153,7 @@ impl AnyProvider {
         for (index, back) in state.set.settle(&views, Instant::now()) {
             self.tell(index, back, "its probe");
         }
+        // Nobody else could make up the quorum, whoever writes now: a list rebuilt amid an outage has settled on nobody.
         let lost = views.iter().position(|view| view.stopped.is_some());
         let left = views.iter().filter(|view| view.stopped.is_none()).count();
         if let Some(index) = lost.filter(|_| left < self.rule.write_quorum) {

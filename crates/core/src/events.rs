@@ -166,13 +166,13 @@ pub enum Event<'a> {
         /// The version that is lost.
         lost: &'a KeyVersion,
     },
-    /// A member of an `any` list is written with again, or no longer.
+    /// A member of an `any` list is written with from now on, or no longer. Told of each one when a list starts.
     Member {
         /// The list's name.
         key: &'a str,
         /// The member's name.
         member: &'a str,
-        /// True = again.
+        /// True = from now on.
         writes: bool,
         /// Why.
         why: &'a str,

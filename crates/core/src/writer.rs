@@ -157,7 +157,7 @@ impl Writer {
         let copy = Announced { before: None, ..Announced::clone(&running.announced.load()) };
         self.announced.store(Arc::new(copy));
         *self.lineage() = running.lineage().clone();
-        self.unproven.store(true, Ordering::Relaxed);
+        self.unproven.store(true, Ordering::Release);
     }
 
     /// Takes over what `running` announces, keeping what was found out here about its health: between the copy that

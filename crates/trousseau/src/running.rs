@@ -58,13 +58,19 @@ impl Running {
 /// The states of members that are the same key in one list and the next. Keys of one name in two Vaults have one
 /// identity, and one's state is not the other's: their own names tell them apart.
 fn pairs<'a>(running: &'a Members, next: &'a Members) -> Vec<(&'a Writer, &'a Writer)> {
-    let own = |key: &Key| key.name().rsplit('/').next().map(str::to_owned);
     let from = |member: &Key| {
         let same: Vec<_> = running.iter().filter(|(key, _)| key.same_identity(member)).collect();
-        let named = || same.iter().find(|(key, _)| own(key) == own(member));
-        if let [one] = same[..] { Some(one) } else { named().copied() }
+        match same[..] {
+            [(_, one)] => Some(one),
+            _ => same.into_iter().find(|(key, _)| own_name(key) == own_name(member)).map(|(_, named)| named),
+        }
     };
-    next.iter().filter_map(|(key, to)| from(key).map(|(_, from)| (from.as_ref(), to.as_ref()))).collect()
+    next.iter().filter_map(|(key, to)| Some((from(key)?.as_ref(), to.as_ref()))).collect()
+}
+
+/// A member's name without its list's.
+fn own_name(key: &Key) -> Option<&str> {
+    key.name().rsplit('/').next()
 }
 
 impl Built {

@@ -30,11 +30,11 @@ impl Needle {
             while at < end {
                 let wanted = usize::try_from(end - at).unwrap_or(CHUNK).min(CHUNK);
                 // Another thread may have given the region back since.
-                let Ok(length) = memory.read_at(&mut chunk[..wanted], at) else { break };
+                let Ok(length @ 1..) = memory.read_at(&mut chunk[..wanted], at) else { break };
                 count += self.count_in(&chunk[..length]);
                 // A needle may lie across two chunks.
                 let step = if length == wanted && at + (length as u64) < end { length - self.0.len() } else { length };
-                at += (step as u64).max(1);
+                at += step as u64;
             }
         }
         count

@@ -43,6 +43,11 @@ impl Daemon {
         self.admin.listen_on(admin, self.options.take_over).await
     }
 
+    /// The socket is another process's until this one can answer; one that was passed on is ours.
+    fn takes_over(&self) -> bool {
+        self.options.take_over && self.options.inherited.is_none()
+    }
+
     /// What was bound early is bound anew once the configuration says how.
     fn is_early(&self) -> bool {
         self.serving.as_ref().is_some_and(|serving| serving.early && self.config.is_some())
@@ -62,7 +67,7 @@ impl Daemon {
             Some(listener) => socket::inherit(listener, &socket)?,
             None => {
                 let prepared = socket::prepare(&socket, self.options.take_over || early)?;
-                if self.options.take_over {
+                if self.takes_over() {
                     socket::wait_until_ready(&self.current).await?;
                 }
                 prepared.publish().map_err(|error| Failure::Failed(error.into()))?
@@ -83,20 +88,20 @@ impl Daemon {
     /// Binds what the configuration says; what can't be had is said and tried again, and nothing else ends for it.
     pub(super) async fn open_or_say(&mut self) {
         let admin = self.open_admin().await;
-        let ready = self.current.health().is_some_and(|health| health.ready);
-        if self.options.take_over && !ready && (self.serving.is_none() || self.is_early()) {
-            self.admin.note("listening", "takes the socket over once a probe was good".to_owned());
-            self.again = Some(Instant::now() + PROVEN);
-            return;
-        }
-        let socket = self.open_socket().await;
+        let unproven = self.takes_over() && !self.current.health().is_some_and(|health| health.ready);
+        let waits = unproven && (self.serving.is_none() || self.is_early());
+        let socket = if waits { Ok(()) } else { self.open_socket().await };
         if socket.is_err() && self.config.as_ref().is_some_and(|config| config.socket.allow.is_some()) {
             // The early socket lets in whom the configuration doesn't.
             self.serving.take_if(|serving| serving.early).inspect(|early| early.stop.cancel());
         }
         let outcome = socket.and(admin);
-        self.again = outcome.is_err().then(|| Instant::now() + AGAIN);
+        let pause = if outcome.is_err() { Some(AGAIN) } else { waits.then_some(PROVEN) };
+        self.again = pause.map(|pause| Instant::now() + pause);
         match outcome {
+            Ok(()) if waits => {
+                self.admin.note("listening", "takes the socket over once a probe was good".to_owned());
+            }
             Ok(()) => self.admin.unnote("listening"),
             Err(Failure::Failed(error) | Failure::Usage(error)) => {
                 let text = format!("{error:#}");

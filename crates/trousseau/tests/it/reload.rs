@@ -61,6 +61,19 @@ fn i10_the_same_port_on_an_address_of_another_node_ends_nothing() {
     assert_eq!(serve.log().matches("can't be listened on").count(), 1, "{}", serve.log());
 }
 
+/// Only an endpoint on the same address can be what holds the port.
+#[test]
+fn i10_a_taken_address_with_the_same_port_does_not_close_the_endpoint_at_each_try() {
+    let (dir, serve, _client, admin) = two_keys();
+    let _taken = TcpListener::bind(("127.0.0.2", admin)).unwrap();
+    let text = configuration(dir.path(), admin, &["a"]).replace("127.0.0.1", "127.0.0.2");
+    fs::write(dir.path().join("config.yaml"), text).unwrap();
+    wait_for("the refusal", 10, || serve.log().contains("is another process there?"));
+    pause(6_000);
+    assert!(get(admin, "/livez").starts_with("HTTP/1.1 200"));
+    assert_eq!(serve.log().matches("\"admin endpoint\"").count(), 1, "{}", serve.log());
+}
+
 #[test]
 fn i6_a_late_configuration_whose_admin_address_is_taken_still_serves() {
     let (dir, taken) = (TempDir::with_prefix("trousseau-").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());

@@ -64,6 +64,22 @@ fn a_take_over_that_waits_ends_at_sigterm() {
     Client::connect(&socket).wait_ok(&old);
 }
 
+/// The configuration comes when the process that takes over runs already.
+#[test]
+fn i6_a_take_over_whose_configuration_comes_late_waits_for_it_without_an_error() {
+    let (dir, text) = local("admin: off\n");
+    let mut old = Serve::configured(dir.path(), &text);
+    let mut client = Client::connect(&dir.path().join("kms.sock"));
+    client.wait_ok(&old);
+    let late = dir.path().join("late.yaml");
+    let new = Serve::start(dir.path(), &["--config", late.to_str().unwrap(), "--take-over"]);
+    wait_for("it to wait", 5, || new.log().contains("waiting for it"));
+    fs::write(&late, text).unwrap();
+    assert_eq!(old.wait(20), Some(0), "{}", new.log());
+    Client::connect(&dir.path().join("kms.sock")).wait_ok(&new);
+    assert!(!new.log().contains("ERROR"), "{}", new.log());
+}
+
 fn is_socket(entry: &fs::DirEntry) -> bool {
     std::os::unix::fs::FileTypeExt::is_socket(&entry.file_type().unwrap())
 }
