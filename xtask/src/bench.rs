@@ -4,6 +4,7 @@
 //! fail nothing. `--write` puts tables and raw figures where they are kept; each block there can be renewed alone.
 
 mod block;
+mod cores;
 mod first_answer;
 mod guard;
 mod instructions;

@@ -59,6 +59,11 @@ impl Vault {
         })
     }
 
+    /// The process ID; of another process after a restart.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The URL without TLS, `http://127.0.0.1:PORT`.
     pub fn address(&self) -> String {
         format!("http://{}", socket(self.ports[0]))

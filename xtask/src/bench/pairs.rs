@@ -63,7 +63,8 @@ impl Row {
     }
 }
 
-fn number(figures: &Value, at: &str) -> Result<f64> {
+/// A number in a run's figures.
+pub(crate) fn number(figures: &Value, at: &str) -> Result<f64> {
     figures.pointer(at).and_then(Value::as_f64).with_context(|| format!("a run's figures lack {at}: {figures}"))
 }
 

@@ -145,6 +145,10 @@ impl Plugin {
         self.dir.join("kms.sock")
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Waits until the key is proven: 60 s at most.
     pub(crate) fn wait_ready(&self) -> Result<()> {
         wait::until(Duration::from_secs(60), "the plugin to be ready", || {

@@ -5,16 +5,19 @@ use serde_json::json;
 
 use super::Plan;
 use super::block::{Block, table};
+use super::cores::{Apart, USED, accounted};
 use super::guard::{Bound, Guard, figure};
 use super::own_time::Own;
-use super::pairs::{self, CPU, RATE, Row};
+use super::pairs::{self, CPU, RATE, Row, Spread};
 use super::program::{KEY, Programs, figures, vault};
 
 /// The share of the bare client's calls that come through the plugin.
 const SHARE: f64 = 0.9;
 const GUARDED: (&str, u16) = ("decrypt", 16);
+/// Calls in flight at which the cores' time is told apart: all of it is in use, and no call waits long for its turn.
+const TOLD: u16 = 16;
 
-/// Measures it.
+/// Measures it: all on the same cores, then with a core that is Vault's own.
 pub(crate) fn measure(programs: &Programs, plan: Plan) -> Result<Block> {
     let dir = tempfile::tempdir().context("a folder")?;
     let vault = vault(&dir.path().join("vault"))?;
@@ -27,29 +30,69 @@ pub(crate) fn measure(programs: &Programs, plan: Plan) -> Result<Block> {
         let mut command = programs.command("bare-vault-client");
         command.args(["--address", address, "--key", KEY, "--call", call, "--duration", &run]);
         command.args(["-c", &concurrency.to_string(), "--token"]).arg(folder.join("token"));
-        figures(&mut command)
+        accounted(vault.id(), plugin.id(), || figures(&mut command))
     };
+    let load = |call: &str, concurrency| programs.load(&plugin.socket(), call, concurrency, &["--duration", &run]);
     let mut own = Own::default();
-    let rows = pairs::run(plan, bare, |call, concurrency| {
-        own.around(&plugin, call, concurrency, || {
-            programs.load(&plugin.socket(), call, concurrency, &["--duration", &run])
-        })
+    let shared = pairs::run(plan, bare, |call, concurrency| {
+        accounted(vault.id(), plugin.id(), || own.around(&plugin, call, concurrency, || load(call, concurrency)))
     })?;
-    let mut guards = Vec::new();
-    for row in rows.iter().filter(|row| (row.call, row.concurrency) == GUARDED) {
-        let share = row.ratio(RATE)?;
-        guards.push(Guard {
-            what: format!("{} through Vault, c={}, share of the bare client's calls", row.call, row.concurrency),
-            measured: share.median,
-            bound: Bound::AtLeast(SHARE),
-            unit: "",
-            range: Some([share.least, share.most]),
-            note: String::new(),
-        });
+    let status = (0..plan.pairs).map(|_| pairs::number(&load("status", 1)?, RATE)).collect::<Result<_>>()?;
+    let status = Spread::of(status)?;
+    let apart = match Apart::new(vault.id(), plugin.id())? {
+        Some(_apart) => Some(pairs::run(plan, bare, load)?),
+        None => None,
+    };
+
+    let mut table = format!("{}\n{}\n{plan}\n\n{}", lines(&shared)?, cores(&shared)?, own.lines());
+    table += &format!("\nStatus, c=1: {status} calls/s.\n");
+    let mut guards = vec![guard(&shared, "")?];
+    match &apart {
+        Some(rows) => {
+            table += &format!("\nThe same with a core that is Vault's own:\n\n{}", lines(rows)?);
+            guards.push(guard(rows, ", Vault on a core of its own")?);
+        }
+        None => table += "\nLeft out: a core that is Vault's own; this machine has one core, or no taskset.\n",
     }
     guards.extend(own.guards("Vault"));
-    let figures = json!({"pairs": plan.pairs, "run": run, "rows": rows.iter().map(Row::json).collect::<Vec<_>>(), "ownTime": own.json()});
-    Ok(Block { name: "vault", table: format!("{}\n{plan}\n\n{}", lines(&rows)?, own.lines()), figures, guards })
+    let rows = |rows: &[Row]| rows.iter().map(Row::json).collect::<Vec<_>>();
+    let figures = json!({
+        "pairs": plan.pairs, "run": run, "rows": rows(&shared), "vaultOnItsOwnCore": apart.as_deref().map(rows),
+        "statusCallsPerSecond": status.median, "ownTime": own.json(),
+    });
+    Ok(Block { name: "vault", table, figures, guards })
+}
+
+fn guard(rows: &[Row], how: &str) -> Result<Guard> {
+    let row = rows.iter().find(|row| (row.call, row.concurrency) == GUARDED).context("what is guarded was not run")?;
+    let share = row.ratio(RATE)?;
+    Ok(Guard {
+        what: format!("{} through Vault, c={}, share of the bare client's calls{how}", row.call, row.concurrency),
+        measured: share.median,
+        bound: Bound::AtLeast(SHARE),
+        unit: "",
+        range: Some([share.least, share.most]),
+        note: String::new(),
+    })
+}
+
+/// Where the cores' time went, of both sides.
+fn cores(rows: &[Row]) -> Result<String> {
+    let who = ["vault", "plugin", "rest", "idle"];
+    let mut table = Vec::new();
+    for row in rows.iter().filter(|row| row.concurrency == TOLD) {
+        let of = |side: &dyn Fn(&str) -> Result<Spread>| {
+            who.iter().map(|who| Ok(side(&format!("{USED}/{who}"))?.median)).collect::<Result<Vec<_>>>()
+        };
+        for (name, used) in [("bare", of(&|at| row.theirs(at))?), ("plugin", of(&|at| row.ours(at))?)] {
+            let mut line = vec![row.call.to_owned(), TOLD.to_string(), name.to_owned()];
+            line.extend(used.iter().map(|micros| figure(*micros)));
+            line.push(figure(used.iter().sum()));
+            table.push(line);
+        }
+    }
+    let head = ["call", "c", "through", "Vault, us of a core", "plugin", "client and the rest", "idle", "sum"];
+    Ok(self::table(&head, &table))
 }
 
 fn lines(rows: &[Row]) -> Result<String> {
