@@ -29,6 +29,7 @@ pub(crate) fn measure(programs: &Programs, plan: Plan) -> Result<Block> {
     let mut own = Own::default();
     let rows = pairs::run(
         plan,
+        &CONCURRENCY,
         |call, concurrency| programs.load(&echo_socket, call, concurrency, &extra),
         |call, concurrency| {
             own.around(&plugin, call, concurrency, || programs.load(&plugin.socket(), call, concurrency, &extra))

@@ -3,8 +3,8 @@
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use super::Plan;
 use super::guard::figure;
-use super::{CONCURRENCY, Plan};
 
 /// One comparison at one concurrency.
 pub(crate) struct Row {
@@ -14,15 +14,16 @@ pub(crate) struct Row {
     pub(crate) pairs: Vec<(Value, Value)>,
 }
 
-/// Runs both calls at each concurrency. `theirs` and `ours` make one run and answer its figures.
+/// Runs both calls at each of these numbers of calls in flight. `theirs` and `ours` make one run and answer its figures.
 pub(crate) fn run(
     plan: Plan,
+    concurrencies: &[u16],
     mut theirs: impl FnMut(&str, u16) -> Result<Value>,
     mut ours: impl FnMut(&str, u16) -> Result<Value>,
 ) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for call in ["encrypt", "decrypt"] {
-        for concurrency in CONCURRENCY {
+        for &concurrency in concurrencies {
             let mut pairs = Vec::new();
             for _ in 0..plan.pairs {
                 pairs.push((theirs(call, concurrency)?, ours(call, concurrency)?));
@@ -140,7 +141,7 @@ mod tests {
                 Ok(json!({"callsPerSecond": 1.0}))
             }
         };
-        let rows = run(Plan { pairs: 2, run: Duration::ZERO }, side('A'), side('B')).unwrap();
-        assert_eq!((rows.len(), order.into_inner()), (6, "AB".repeat(12)));
+        let rows = run(Plan { pairs: 2, run: Duration::ZERO }, &[1, 16], side('A'), side('B')).unwrap();
+        assert_eq!((rows.len(), order.into_inner()), (4, "AB".repeat(8)));
     }
 }
