@@ -4,6 +4,7 @@
 mod lineage;
 mod prove;
 mod round;
+mod survive;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::version::KeyVersion;
 use crate::writer::Writer;
 
 pub(crate) use lineage::Lineage;
+use survive::survive;
 
 /// The shortest time between two rounds.
 const GAP: Duration = Duration::from_millis(250);
@@ -122,7 +124,8 @@ impl Prober {
         let call = Call::probe(self.times.timeout);
         self.writer.round_begins();
         let before = self.writer.load();
-        let found = match self.examine(&call).await {
+        let key = Arc::clone(&self.key);
+        let found = match survive(key.name(), self.examine(&call)).await {
             Ok((seen, next)) => {
                 self.announce_good(&before, next, &seen);
                 Ok(())
@@ -152,11 +155,11 @@ pub async fn run_reading(key: Arc<Key>, times: ProbeTimes, events: Arc<dyn Event
     let mut first = true;
     loop {
         let call = Call::probe(times.timeout);
-        let outcome = async {
+        let round = async {
             key.presence(&call).await?;
             key.observe(&call).await
         };
-        let outcome = outcome.await;
+        let outcome: Result<_, ProviderError> = survive(key.name(), round).await;
         match &outcome {
             Ok(seen) => events.on(&Event::ProbeGood {
                 key: key.name(),

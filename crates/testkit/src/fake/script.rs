@@ -23,6 +23,8 @@ pub enum Fault {
     Delay(Duration),
     /// No answer, ever.
     Hang,
+    /// A defect of the provider.
+    Panic,
     /// A wrap of no bytes.
     EmptyWrap,
     /// A wrap that no object in Kubernetes can hold.

@@ -4,6 +4,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::error::ErrorKind;
 use crate::events::Operation;
+use crate::fake::Fault;
 use crate::probe::{ProbeTimes, run_reading};
 use crate::rig::Rig;
 
@@ -29,6 +30,28 @@ async fn good_probes_come_every_30_seconds_and_a_fifth() {
     gaps.dedup();
     assert!(gaps.len() > 50, "with jitter");
     probe.abort();
+}
+
+/// A process whose probe died would look alive, and never see a rotation again.
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_a_failed_round_and_the_probe_goes_on() {
+    let mut rig = Rig::new();
+    rig.kms.script(Operation::Observe, [Fault::Panic]);
+    rig.kms.script(Operation::Wrap, [Fault::Panic]);
+    let probe = rig.run();
+    sleep(Duration::from_millis(1)).await;
+    assert!(rig.ring.status().unwrap_err().chain().contains("the probe panicked"), "{:?}", rig.ring.status());
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(rig.healthz(), "ok");
+    rig.encrypt().await.unwrap();
+    probe.abort();
+    let reading = tokio::spawn(run_reading(rig.key.clone(), ProbeTimes::default(), rig.events.clone()));
+    rig.kms.script(Operation::Presence, [Fault::Panic]);
+    sleep(Duration::from_millis(1)).await;
+    assert!(rig.key.reading_failure().unwrap().contains("the probe panicked"));
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(rig.key.reading_failure(), None);
+    reading.abort();
 }
 
 #[tokio::test(start_paused = true)]
@@ -67,7 +90,7 @@ async fn a_wake_up_probes_at_once_but_cannot_drive_the_probe() {
 #[tokio::test(start_paused = true)]
 async fn i6_a_kms_that_never_answers_does_not_end_the_probe() {
     let mut rig = Rig::new();
-    rig.kms.script(Operation::Presence, vec![crate::fake::Fault::Hang; 3]);
+    rig.kms.script(Operation::Presence, vec![Fault::Hang; 3]);
     let probe = rig.run();
     sleep(Duration::from_secs(60)).await;
     assert_eq!(rig.healthz(), "ok", "three times ten seconds, and the pauses between");
