@@ -98,6 +98,18 @@ fn times(config: &Config) -> Result<(), Fault> {
             return Err(Fault::new(format!("probe.{field}"), "is shorter than 100 ms", "write a longer time"));
         }
     }
+    let Limits { drain, breaker_open, .. } = config.limits;
+    for (field, time) in [
+        ("probe.interval", interval),
+        ("probe.afterFailure", after_failure),
+        ("probe.timeout", timeout),
+        ("probe.promotionDelay", promotion_delay),
+        ("health.grace", config.health.grace),
+        ("limits.drain", drain),
+        ("limits.breakerOpen", breaker_open),
+    ] {
+        longest(field, time)?;
+    }
     let twice = interval.saturating_mul(2);
     for (field, time, why) in [
         ("health.grace", config.health.grace, "one lost probe would turn every API server red"),
@@ -111,6 +123,14 @@ fn times(config: &Config) -> Result<(), Fault> {
     }
     if observations == 0 {
         return Err(Fault::new("probe.observations", "is 0", "write 1 or more"));
+    }
+    Ok(())
+}
+
+/// No time is longer than a month: clocks can count no further than some ages, and nothing here needs a day.
+pub(super) fn longest(field: impl Into<String>, time: Duration) -> Result<(), Fault> {
+    if time > Duration::from_hours(24 * 31) {
+        return Err(Fault::new(field, "is longer than 31 days", "write a shorter time"));
     }
     Ok(())
 }

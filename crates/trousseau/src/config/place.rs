@@ -90,6 +90,7 @@ impl Place {
             let remedy = format!("write 1 to {count}, or leave it out for all of them");
             return Err(Fault::new(format!("{path}.writeQuorum"), "can't be reached, or is nothing", remedy));
         }
+        super::check::longest(format!("{path}.returnAfter"), any.return_after)?;
         for (at, member) in any.of.iter().enumerate() {
             let same = |other: &Key| match (&other.provider, &member.provider) {
                 (Self::Kms(one), Self::Kms(two)) => one.name() == two.name() && one.show() == two.show(),

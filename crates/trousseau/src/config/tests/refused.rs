@@ -102,6 +102,7 @@ const LINES: &[(&str, &str, &str)] = &[
     ("health: {grace: 59s}", "`health.grace` is shorter than two probe intervals", "at least 1m"),
     ("probe: {interval: fast}", "`probe.interval` is no duration", "`200ms`"),
     ("probe: {interval: 1ms}", "`probe.interval` is shorter than 100 ms", ""),
+    ("probe: {timeout: 200y}", "`probe.timeout` is longer than 31 days", ""),
     ("probe: {promotionDelay: 59s}", "`probe.promotionDelay` is shorter", "at least 1m"),
     ("probe: {observations: 0}", "`probe.observations` is 0", "1 or more"),
     ("limits: {inFlight: many}", "`limits.inFlight` must be a whole number", ""),
