@@ -13,6 +13,7 @@ use rustix::fs::{FlockOperation, flock};
 use thiserror::Error;
 use tokio::net::UnixListener;
 
+pub use checks::answers;
 pub use inherited::inherit;
 
 /// The longest path that fits a socket address, without the closing zero (unix(7)).

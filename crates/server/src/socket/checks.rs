@@ -50,15 +50,25 @@ pub(super) fn occupant(config: &SocketConfig) -> Result<(), SocketError> {
         let reason = "what is there is no socket; it is left alone, remove it yourself or choose another path".into();
         return Err(SocketError::Path { path: path.clone(), reason });
     }
-    // A connect to a listening socket ends at once, one way or the other; only "refused" means that nobody listens.
-    match UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Ok(_) | Err(_) if config.take_over => Ok(()),
+    match ask(path) {
+        Ok(false) => Ok(()),
+        Ok(true) | Err(_) if config.take_over => Ok(()),
         // Of another user, who may be gone: only an operator can tell.
-        Err(source) if source.kind() == io::ErrorKind::PermissionDenied => {
-            Err(SocketError::Step { path: path.clone(), step: "ask whether anybody answers there", source })
-        }
-        Ok(_) | Err(_) => Err(SocketError::Live(path.clone())),
+        Err(source) => Err(SocketError::Step { path: path.clone(), step: "ask whether anybody answers there", source }),
+        Ok(true) => Err(SocketError::Live(path.clone())),
+    }
+}
+
+/// Whether a process listens there. One of another user, who may not be asked, counts as listening.
+pub fn answers(path: &Path) -> bool {
+    ask(path).unwrap_or(true)
+}
+
+/// A connect to a listening socket ends at once, one way or the other; only "refused" means that nobody listens.
+fn ask(path: &Path) -> io::Result<bool> {
+    match UnixStream::connect(path).map_err(|error| (error.kind(), error)) {
+        Err((io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound, _)) => Ok(false),
+        Err((io::ErrorKind::PermissionDenied, error)) => Err(error),
+        Ok(_) | Err(_) => Ok(true),
     }
 }

@@ -1,5 +1,6 @@
 //! Where the daemon listens: the socket and the admin endpoint, as far as the configuration is known.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 use trousseau_server::grpc::{self, GrpcConfig};
-use trousseau_server::socket::OwnedFile;
+use trousseau_server::socket::{OwnedFile, answers};
 
 use super::{Daemon, socket};
 use crate::cli::Failure;
@@ -43,9 +44,20 @@ impl Daemon {
         self.admin.listen_on(admin, self.options.take_over).await
     }
 
-    /// The socket is another process's until this one can answer; one that was passed on is ours.
+    /// Where the socket shall be, as far as it is known.
+    fn place(&self) -> Option<&Socket> {
+        self.config.as_ref().map(|config| &config.socket).or(self.options.early_socket.as_ref())
+    }
+
+    /// The socket is another process's, and stays so until this one can answer. One that was passed on is ours, and so
+    /// is a place at which nobody answers: with whom there is nothing to take over, Status is answered at once (I6).
     fn takes_over(&self) -> bool {
-        self.options.take_over && self.options.inherited.is_none()
+        let ours = |path: &Path| {
+            self.serving.as_ref().is_some_and(|serving| serving.file.path() == path && serving.file.is_ours())
+        };
+        self.options.take_over
+            && self.options.inherited.is_none()
+            && self.place().is_some_and(|socket| !ours(&socket.path) && answers(&socket.path))
     }
 
     /// What was bound early is bound anew once the configuration says how.
@@ -59,16 +71,21 @@ impl Daemon {
         if self.serving.is_some() && !early {
             return Ok(());
         }
-        let socket = self.config.as_ref().map(|config| config.socket.clone());
-        let Some(socket) = socket.or_else(|| self.options.early_socket.clone()) else {
+        let Some(socket) = self.place().cloned() else {
             return Ok(());
         };
+        let takes_over = self.takes_over();
+        if takes_over && self.config.is_none() {
+            // The other process answers better than one without a configuration, as long as it is there.
+            self.again = Some(Instant::now() + AGAIN);
+            return Ok(());
+        }
         let published = match &self.options.inherited {
             Some(listener) => socket::inherit(listener, &socket)?,
             None => {
                 let prepared = socket::prepare(&socket, self.options.take_over || early)?;
-                if self.takes_over() {
-                    socket::wait_until_ready(&self.current).await?;
+                if takes_over {
+                    socket::wait_until_ready(&self.current, &socket.path).await?;
                 }
                 prepared.publish().map_err(|error| Failure::Failed(error.into()))?
             }

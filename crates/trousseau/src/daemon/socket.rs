@@ -1,6 +1,7 @@
 //! From the `socket:` section to a bound socket.
 
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -16,6 +17,9 @@ use crate::config::{self, Config, Socket};
 
 /// How long a process that takes over may need for its first good probe.
 pub(super) const TAKE_OVER: Duration = Duration::from_secs(30);
+
+/// How often it looks whether the other process is still there: each look is a connection.
+const LOOK: Duration = Duration::from_secs(1);
 
 pub(super) fn prepare(section: &Socket, take_over: bool) -> Result<Prepared, Failure> {
     let uid = section.owner.as_deref().map(accounts::user).transpose();
@@ -40,10 +44,17 @@ pub(super) fn inherit(listener: &UnixListener, section: &Socket) -> Result<Publi
     Ok(published)
 }
 
-/// A process that takes over does so only once it can answer.
-pub(super) async fn wait_until_ready(current: &Current) -> Result<(), Failure> {
+/// A process that takes over does so only once it can answer, or once nobody else does.
+pub(super) async fn wait_until_ready(current: &Current, path: &Path) -> Result<(), Failure> {
     let end = Instant::now() + TAKE_OVER;
+    let mut look = Instant::now() + LOOK;
     while !current.health().is_some_and(|health| health.ready) {
+        if Instant::now() >= look {
+            if !socket::answers(path) {
+                return Ok(());
+            }
+            look = Instant::now() + LOOK;
+        }
         if Instant::now() >= end {
             return Err(Failure::Failed(anyhow!(
                 "no good probe within {} s: the socket is not taken over, the process there goes on",

@@ -1,6 +1,9 @@
 //! One process follows another on a live socket: under load, and no call fails.
 
 use std::fs;
+use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
 
 use crate::load::Load;
 use crate::process::{Client, Serve, local, pause, wait_for};
@@ -21,9 +24,23 @@ fn ten_upgrades_by_take_over_under_load_fail_no_call() {
         running = new;
     }
     for report in loads.map(Load::end) {
-        assert!(report["reconnects"].as_u64().unwrap() >= 10 && report["retried"].is_u64(), "{report}");
+        let [reconnects, retried] = ["reconnects", "retried"].map(|name| report[name].as_u64().unwrap());
+        // What is in flight at each of ten upgrades may be cut, and no more.
+        let in_flight = report["concurrency"].as_u64().unwrap();
+        assert!(reconnects >= 10 && retried <= 10 * in_flight, "{report}");
         assert_eq!(report["errors"], serde_json::json!({}), "{report}\n{}", running.log());
     }
+}
+
+/// The same with a Vault that isn't there.
+fn unreachable(dir: &Path, text: &str) -> PathBuf {
+    let (head, _) = text.split_once("local:").unwrap();
+    let (token, config) = (dir.join("token"), dir.join("new.yaml"));
+    fs::write(&token, "hvs.none").unwrap();
+    let auth = format!("auth: {{token: {{file: {}}}}}", token.display());
+    let vault = format!("{{address: 'http://127.0.0.1:1', allowHttp: true, transit: {{key: none}}, {auth}}}");
+    fs::write(&config, format!("{head}vault: {vault}\n")).unwrap();
+    config
 }
 
 #[test]
@@ -32,18 +49,13 @@ fn a_take_over_without_a_good_probe_exits_1_and_the_old_process_stays() {
     let mut old = Serve::configured(dir.path(), &text);
     let mut client = Client::connect(&dir.path().join("kms.sock"));
     client.wait_ok(&old);
-    let vault = "address: http://127.0.0.1:1\n      allowHttp: true\n      transit: {key: none}\n      auth: {token: {file: token}}";
-    let text = text.replace(&text[text.find("local:").unwrap()..], &format!("vault:\n      {vault}\n"));
-    fs::write(dir.path().join("token"), "hvs.none").unwrap();
-    let text = text.replace("{file: token}", &format!("{{file: {}}}", dir.path().join("token").display()));
-    fs::write(dir.path().join("new.yaml"), text).unwrap();
-    let config = dir.path().join("new.yaml");
+    let config = unreachable(dir.path(), &text);
     let mut new = Serve::start(dir.path(), &["--config", config.to_str().unwrap(), "--take-over"]);
     assert_eq!(new.wait(60), Some(1), "{}", new.log());
     assert!(new.log().contains("no good probe within 30 s"), "{}", new.log());
     assert!(old.child.try_wait().unwrap().is_none(), "{}", old.log());
     client.wait_ok(&old);
-    assert_eq!(fs::read_dir(dir.path()).unwrap().filter(|entry| is_socket(entry.as_ref().unwrap())).count(), 1);
+    assert_eq!(sockets(dir.path()), 1);
 }
 
 /// An operator who changes their mind need not wait for the probe.
@@ -52,13 +64,9 @@ fn a_take_over_that_waits_ends_at_sigterm() {
     let (dir, text) = local("admin: off\n");
     let old = Serve::configured(dir.path(), &text);
     Client::connect(&dir.path().join("kms.sock")).wait_ok(&old);
-    let config = dir.path().join("absent.yaml");
-    let socket = dir.path().join("kms.sock");
-    let args = ["--config", config.to_str().unwrap(), "--socket", socket.to_str().unwrap(), "--admin", "off"];
-    let mut new = Serve::start(dir.path(), &[&args[..], &["--take-over"]].concat());
-    wait_for("the name beside", 20, || {
-        fs::read_dir(dir.path()).unwrap().filter(|entry| is_socket(entry.as_ref().unwrap())).count() == 2
-    });
+    let (config, socket) = (unreachable(dir.path(), &text), dir.path().join("kms.sock"));
+    let mut new = Serve::start(dir.path(), &["--config", config.to_str().unwrap(), "--take-over"]);
+    wait_for("the name beside", 20, || sockets(dir.path()) == 2);
     new.signal(rustix::process::Signal::TERM);
     assert_eq!(new.wait(10), Some(0), "{}", new.log());
     Client::connect(&socket).wait_ok(&old);
@@ -80,6 +88,52 @@ fn i6_a_take_over_whose_configuration_comes_late_waits_for_it_without_an_error()
     assert!(!new.log().contains("ERROR"), "{}", new.log());
 }
 
-fn is_socket(entry: &fs::DirEntry) -> bool {
-    std::os::unix::fs::FileTypeExt::is_socket(&entry.file_type().unwrap())
+/// A unit may have `--take-over` in its command line for good: after a power cut there is nobody to take over from.
+#[test]
+fn i6_with_nobody_to_take_over_from_the_socket_answers_before_there_is_a_kms() {
+    let (dir, text) = local("admin: off\n");
+    let (config, socket) = (unreachable(dir.path(), &text), dir.path().join("kms.sock"));
+    // A dead process's socket is nobody's.
+    drop(UnixListener::bind(&socket).unwrap());
+    let new = Serve::start(dir.path(), &["--config", config.to_str().unwrap(), "--take-over"]);
+    wait_for("the socket", 5, || UnixStream::connect(&socket).is_ok());
+    let status = Client::connect(&socket).status().unwrap_err();
+    assert!(status.message().contains("127.0.0.1:1"), "{status:?}\n{}", new.log());
+}
+
+#[test]
+fn i6_a_take_over_whose_old_process_dies_while_it_waits_serves_at_once() {
+    let (dir, text) = local("admin: off\n");
+    let mut old = Serve::configured(dir.path(), &text);
+    Client::connect(&dir.path().join("kms.sock")).wait_ok(&old);
+    let (config, socket) = (unreachable(dir.path(), &text), dir.path().join("kms.sock"));
+    let new = Serve::start(dir.path(), &["--config", config.to_str().unwrap(), "--take-over"]);
+    wait_for("the name beside", 20, || sockets(dir.path()) == 2);
+    old.signal(rustix::process::Signal::KILL);
+    old.wait(10);
+    wait_for("the socket", 10, || UnixStream::connect(&socket).is_ok());
+    assert!(Client::connect(&socket).status().is_err(), "it has no key yet\n{}", new.log());
+}
+
+/// Flags say where the socket is before there is a configuration, and the other process has it.
+#[test]
+fn i6_a_take_over_with_a_socket_flag_and_a_late_configuration_waits_for_it() {
+    let (dir, text) = local("admin: off\n");
+    let mut old = Serve::configured(dir.path(), &text);
+    let socket = dir.path().join("kms.sock");
+    Client::connect(&socket).wait_ok(&old);
+    let late = dir.path().join("late.yaml");
+    let args = ["--config", late.to_str().unwrap(), "--socket", socket.to_str().unwrap(), "--admin", "off"];
+    let new = Serve::start(dir.path(), &[&args[..], &["--take-over"]].concat());
+    wait_for("it to wait", 5, || new.log().contains("waiting for it"));
+    Client::connect(&socket).wait_ok(&old);
+    fs::write(&late, text).unwrap();
+    assert_eq!(old.wait(20), Some(0), "{}", new.log());
+    Client::connect(&socket).wait_ok(&new);
+    assert!(!new.log().contains("ERROR"), "{}", new.log());
+}
+
+fn sockets(dir: &Path) -> usize {
+    let is_socket = |entry: &fs::DirEntry| entry.file_type().unwrap().is_socket();
+    fs::read_dir(dir).unwrap().filter(|entry| is_socket(entry.as_ref().unwrap())).count()
 }
