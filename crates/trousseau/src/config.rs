@@ -85,7 +85,8 @@ pub struct Config {
     /// Bounds.
     #[serde(default)]
     pub limits: Limits,
-    /// On reload, accept a writing key that is not in the running list: peers may not be able to read it yet.
+    /// On reload, accept a writing key that is not in the running list, which peers may not be able to read yet, and a
+    /// key that only reads whose file has other material than what runs, which loses what it wrote.
     #[serde(default)]
     pub force: bool,
     /// The keys; never empty. The first writes, all of them read.

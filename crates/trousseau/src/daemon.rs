@@ -93,7 +93,9 @@ struct Daemon {
     config: Option<Config>,
     digest: Option<[u8; 32]>,
     serving: Option<Serving>,
-    /// When what can't be had yet is tried again: a first configuration, a socket, a port.
+    /// The file as it was last read was refused.
+    refused: bool,
+    /// When what can't be had yet is tried again: a configuration, a socket, a port.
     again: Option<Instant>,
     stop: CancellationToken,
 }
@@ -141,6 +143,7 @@ impl Daemon {
             config: None,
             digest: None,
             serving: None,
+            refused: false,
             again: None,
             stop: CancellationToken::new(),
         })
@@ -183,9 +186,15 @@ impl Daemon {
         }
         self.digest = Some(loaded.digest);
         self.config = Some(loaded.config.clone());
+        self.accepted();
+        Ok(())
+    }
+
+    /// The file is what runs, or what is being proven.
+    fn accepted(&mut self) {
+        self.refused = false;
         let state = if self.reloader.is_pending() { "pending: its key is being proven" } else { "in use" };
         self.admin.note("configuration", state.to_owned());
-        Ok(())
     }
 
     /// Everything that happens between start and stop.
@@ -244,12 +253,14 @@ impl Daemon {
             Source::File(_, load) => load(),
         };
         let outcome = match loaded {
-            Ok(loaded) if cause == Cause::Change && self.digest == Some(loaded.digest) => return,
-            Ok(loaded) => self.take(&loaded, cause),
-            Err(error) => {
-                self.metrics.reload("refused");
-                Err(error.into())
+            Ok(loaded) if cause == Cause::Change && self.digest == Some(loaded.digest) => {
+                if self.refused {
+                    self.accepted();
+                }
+                return;
             }
+            Ok(loaded) => self.take(&loaded, cause),
+            Err(error) => Err(error.into()),
         };
         match outcome {
             // The first usable configuration says where to listen.
@@ -259,19 +270,21 @@ impl Daemon {
                 let news = self.admin.note("configuration", format!("refused: {text}"));
                 if news || cause == Cause::Hangup {
                     error!(error = text, "the configuration is refused; what runs, runs on");
+                    self.metrics.reload("refused");
                 }
-                if self.config.is_none() {
-                    // A file that it names may come late, and no watch tells.
-                    self.again = Some(Instant::now() + AGAIN);
-                }
+                self.refused = true;
+                // A file that it names may come late or be mended, and no watch tells.
+                let later = Instant::now() + AGAIN;
+                self.again = Some(self.again.map_or(later, |at| at.min(later)));
             }
         }
     }
 
     async fn try_again(&mut self) {
-        match &self.config {
-            Some(_) => self.open_or_say().await,
-            None => self.reload(Cause::Change).await,
+        self.again = None;
+        self.open_or_say().await;
+        if self.refused {
+            self.reload(Cause::Change).await;
         }
     }
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use trousseau_core::Keyring;
+use trousseau_core::{Key, Keyring};
 use trousseau_observe::Metrics;
 use trousseau_server::Current;
 
@@ -34,10 +35,11 @@ pub struct Reloader {
 }
 
 struct Pending {
-    config: Config,
     /// Only the way to the running writing key changed.
     same_key: bool,
     trial: JoinHandle<Built>,
+    /// Ends the trial, proven or not.
+    enough: CancellationToken,
 }
 
 impl Drop for Pending {
@@ -63,14 +65,6 @@ impl Reloader {
     /// # Errors
     /// Why it is refused; what runs, runs on.
     pub fn offer(&mut self, config: &Config, cause: Cause) -> anyhow::Result<()> {
-        let outcome = self.consider(config, cause);
-        if outcome.is_err() {
-            self.metrics.reload("refused");
-        }
-        outcome
-    }
-
-    fn consider(&mut self, config: &Config, cause: Cause) -> anyhow::Result<()> {
         let Some(running) = &self.running else {
             let built = build(config, &self.around)?;
             self.use_now(built);
@@ -80,6 +74,12 @@ impl Reloader {
         let mut built = build(config, &self.around)?;
         // Another key in the file is a change like any other.
         let same_place = same_place(&running.keyring, &built.keyring);
+        if let Some(key) = replaced_reader(&running.keyring, &built.keyring)
+            && !config.force
+            && !(cause == Cause::Hangup && key.reading_failure().is_some())
+        {
+            bail!("the key `{}` {OTHER_MATERIAL}", key.name());
+        }
         let accepting = cause == Cause::Hangup && same_place;
         if accepting && health.stopped.is_some() {
             warn!("SIGHUP while encryption is stopped: the key is accepted as it is in the KMS now");
@@ -96,10 +96,7 @@ impl Reloader {
         } else if !config.force && !knows_writing_key(&running.keyring, &built.keyring) {
             let name = built.keyring.keys()[0].name();
             if same_place {
-                bail!(
-                    "the writing key `{name}` stands for other key material than what runs; restore the old one, or, if \
-                     the loss is accepted, send SIGHUP once the log has raised the alarm"
-                );
+                bail!("the writing key `{name}` {OTHER_MATERIAL}");
             }
             bail!(
                 "the writing key `{name}` is not among the running keys, so peers may not be able to read it yet; add it \
@@ -111,36 +108,35 @@ impl Reloader {
             return Ok(());
         }
         self.metrics.reload("pending");
-        self.pending = Some(Pending { config: config.clone(), same_key, trial: tokio::spawn(built.proven()) });
+        let enough = CancellationToken::new();
+        let trial = tokio::spawn(built.proven(enough.clone()));
+        self.pending = Some(Pending { same_key, trial, enough });
         Ok(())
     }
 
     /// Takes a proven configuration into use; to be called often, about once a second.
     ///
     /// # Errors
-    /// As [`offer`](Self::offer).
+    /// The trial panicked; what runs, runs on.
     pub async fn advance(&mut self) -> anyhow::Result<()> {
         let Some(mut pending) = self.pending.take() else {
             return Ok(());
         };
-        if pending.trial.is_finished() {
-            match (&mut pending.trial).await {
-                Ok(built) => self.use_now(built),
-                // A JoinError prints what a panic said, which may quote what it was working on (I9).
-                Err(_) => {
-                    bail!("the trial of the new configuration panicked; the line before says where, please report it")
-                }
-            }
-            return Ok(());
-        }
         let failing = self.running.as_ref().is_some_and(|running| running.keyring.health().failure.is_some());
         if failing && pending.same_key {
             // The running one began to fail meanwhile: if only the way to the key changed, the new one wins now.
-            let config = pending.config.clone();
-            drop(pending);
-            return self.consider(&config, Cause::Change);
+            pending.enough.cancel();
+        } else if !pending.trial.is_finished() {
+            self.pending = Some(pending);
+            return Ok(());
         }
-        self.pending = Some(pending);
+        match (&mut pending.trial).await {
+            Ok(built) => self.use_now(built),
+            // A JoinError prints what a panic said, which may quote what it was working on (I9).
+            Err(_) => {
+                bail!("the trial of the new configuration panicked; the line before says where, please report it")
+            }
+        }
         Ok(())
     }
 
@@ -163,6 +159,18 @@ fn same_writing_key(running: &Keyring, next: &Keyring) -> bool {
 
 fn same_place(running: &Keyring, next: &Keyring) -> bool {
     matches!((running.keys().first(), next.keys().first()), (Some(a), Some(b)) if a.same_place(b))
+}
+
+const OTHER_MATERIAL: &str = "stands for other key material than what runs; restore the old one, or, if the loss is \
+                              accepted, send SIGHUP once the log has raised the alarm";
+
+/// A running key, be it one that only reads, in whose place the next configuration has other material. What was in
+/// memory would be lost. Of the two writing keys more is known, and the caller judges.
+fn replaced_reader<'a>(running: &'a Keyring, next: &Keyring) -> Option<&'a Key> {
+    running.keys().iter().enumerate().find_map(|(at, key)| {
+        let mut others = next.keys().iter().enumerate().filter(|(place, _)| (at, *place) != (0, 0));
+        others.any(|(_, other)| key.same_place(other) && !key.same_identity(other)).then_some(key.as_ref())
+    })
 }
 
 fn knows_writing_key(running: &Keyring, next: &Keyring) -> bool {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use trousseau_core::events::Events;
 use trousseau_core::probe::{ProbeTimes, Prober, run_reading};
 use trousseau_core::{Key, Keyring, Writer};
@@ -103,11 +104,15 @@ impl Built {
         Running { keyring: self.keyring, members: self.members, probes }
     }
 
-    /// Probes until a round is good, for a configuration that must prove itself before it is used.
-    pub async fn proven(mut self) -> Self {
-        while self.prober.round().await.is_err() {
-            tokio::time::sleep(self.times.after_failure.min(self.times.interval).max(RETRY)).await;
-        }
+    /// Probes until a round is good, for a configuration that must prove itself before it is used, or until `enough`.
+    pub async fn proven(mut self, enough: CancellationToken) -> Self {
+        let pause = self.times.after_failure.min(self.times.interval).max(RETRY);
+        let probes = async {
+            while self.prober.round().await.is_err() {
+                tokio::time::sleep(pause).await;
+            }
+        };
+        enough.run_until_cancelled(probes).await;
         self
     }
 }

@@ -104,6 +104,38 @@ fn i6_a_late_configuration_whose_key_file_comes_later_still_is_tried_again() {
     Client::connect(&socket).wait_ok(&serve);
 }
 
+/// ConfigMap and Secret reach a node one after the other; a node that stayed on the old file would differ for good.
+#[test]
+fn i10_a_changed_configuration_whose_key_file_comes_later_is_tried_again() {
+    let (dir, serve, mut client, admin) = two_keys();
+    let file = dir.path().join("config.yaml");
+    fs::write(&file, configuration(dir.path(), admin, &["a", "c"])).unwrap();
+    wait_for("the refusal", 10, || get(admin, "/readyz?verbose").contains("c.key"));
+    // Tried again meanwhile, and told once.
+    pause(6_000);
+    assert_eq!(serve.log().matches("the configuration is refused").count(), 1, "{}", serve.log());
+    assert!(
+        get(admin, "/metrics").contains("config_reloads_total{outcome=\"refused\"} 1"),
+        "{}",
+        get(admin, "/metrics")
+    );
+    key_file(dir.path(), "c");
+    wait_for("the key file to be seen", 15, || get(admin, "/readyz?verbose").contains("configuration: in use"));
+    assert!(get(admin, "/readyz?verbose").contains("`c`"), "{}", get(admin, "/readyz?verbose"));
+    assert!(client.encrypt(&[7; 32]).is_ok(), "{}", serve.log());
+}
+
+#[test]
+fn i10_a_refused_file_that_is_put_back_is_no_longer_told() {
+    let (dir, _serve, _client, admin) = two_keys();
+    let file = dir.path().join("config.yaml");
+    let good = fs::read(&file).unwrap();
+    fs::write(&file, "keys: []\n").unwrap();
+    wait_for("the refusal", 10, || get(admin, "/readyz?verbose").contains("configuration: refused"));
+    fs::write(&file, good).unwrap();
+    wait_for("the file as it was", 10, || get(admin, "/readyz?verbose").contains("configuration: in use"));
+}
+
 #[test]
 fn i10_a_late_configuration_whose_group_is_unknown_leaves_the_early_socket() {
     let (dir, admin) = (TempDir::with_prefix("trousseau-").unwrap(), free_port());
@@ -160,6 +192,31 @@ fn i10_an_overwritten_key_file_is_not_taken_by_a_change_of_the_configuration() {
     serve.signal(Signal::HUP);
     wait_for("the new key", 10, || client.status().is_ok());
     assert_ne!(client.status().unwrap().key_id, made.key_id);
+}
+
+/// It only reads, and what is in memory is the last that can.
+#[test]
+fn i10_an_overwritten_key_file_of_a_key_that_only_reads_is_taken_by_sighup_after_the_alarm_alone() {
+    let (dir, serve, mut client, admin) = two_keys();
+    let made = client.encrypt(&[7; 32]).unwrap();
+    let file = dir.path().join("config.yaml");
+    let text = |keys: &[&str]| {
+        format!("probe: {{interval: 1s, afterFailure: 1s}}\n{}", configuration(dir.path(), admin, keys))
+    };
+    fs::write(&file, text(&["a", "b"])).unwrap();
+    wait_for("b as a reading key", 10, || get(admin, "/readyz?verbose").contains("`b`"));
+    fs::write(&file, text(&["b", "a"])).unwrap();
+    wait_for("b's id", 10, || client.status().unwrap().key_id != made.key_id);
+    key_file(dir.path(), "c");
+    fs::rename(dir.path().join("c.key"), dir.path().join("a.key")).unwrap();
+    fs::write(&file, format!("limits: {{attempts: 2}}\n{}", text(&["b", "a"]))).unwrap();
+    wait_for("the refusal", 10, || serve.log().contains("the key `a` stands for other key material"));
+    assert_eq!(client.decrypt(&made).unwrap(), [7; 32]);
+    wait_for("the probe to see it", 20, || get(admin, "/readyz?verbose").contains("[-] key `a`"));
+    assert_eq!(client.decrypt(&made).unwrap(), [7; 32], "memory reads on");
+    serve.signal(Signal::HUP);
+    wait_for("the key as it is now", 10, || client.decrypt(&made).is_err());
+    assert!(client.encrypt(&[8; 32]).is_ok(), "{}", serve.log());
 }
 
 /// A list goes on without the member whose file was overwritten; the operator's word alone takes the new key.
