@@ -216,7 +216,7 @@ impl FakeProvider {
                 return Err(error(kind, "as scripted").with_retry_after(retry_after));
             }
             Some(Fault::Hang) => std::future::pending().await,
-            Some(Fault::Panic) => std::panic::panic_any("the fake panics, as it was told to"),
+            Some(Fault::Panic) => std::panic::resume_unwind(Box::new("the fake panics, as it was told to")),
             Some(Fault::Delay(time)) => sleep(time).await,
             _ => {}
         }
