@@ -166,10 +166,8 @@ impl Keyring {
         self.writing().cluster_of(&header)?;
         let mut asked = None;
         let mut unanswered = None;
-        let (candidates, selected) = self.candidates(&header, request.key_id);
-        for (place, key) in candidates.iter().enumerate() {
-            let others = if selected && place == 0 { 0 } else { candidates.len() - place - 1 };
-            let error = match open_in_share(key, request.ciphertext, call, others).await {
+        for key in self.candidates(&header, request.key_id) {
+            let error = match key.open(request.ciphertext, call).await {
                 Ok(plaintext) if plaintext.is_empty() => {
                     let text = format!("key `{}`: the record opens to nothing at all", key.name());
                     return Err(ProviderError::new(ErrorKind::Lost, text));
@@ -190,20 +188,20 @@ impl Keyring {
     }
 
     /// The keys that may have made a ciphertext: the one whose listed version has the key_id first, then the others
-    /// of the header's kind in their order; and whether there is one with the key_id.
-    fn candidates(&self, header: &Header, key_id: Option<&str>) -> (Vec<&Arc<Key>>, bool) {
+    /// of the header's kind in their order.
+    fn candidates(&self, header: &Header, key_id: Option<&str>) -> Vec<&Arc<Key>> {
         let mut keys: Vec<_> = self.keys.iter().filter(|key| key.kind().code == header.provider).collect();
         let Some(id) = key_id else {
-            return (keys, false);
+            return keys;
         };
         let selected = keys.iter().enumerate().find_map(|(at, key)| Some((at, key.version_of(id)?)));
-        if let Some((at, version)) = &selected {
-            if *version != header.version {
+        if let Some((at, version)) = selected {
+            if version != header.version {
                 self.events.on(&Event::KeyIdMismatch);
             }
-            keys[..=*at].rotate_right(1);
+            keys[..=at].rotate_right(1);
         }
-        (keys, selected.is_some())
+        keys
     }
 
     /// One bad record must not stop writes, but a refusal under the active id deserves an alarm.
@@ -219,18 +217,6 @@ impl Keyring {
         // `new` refuses an empty list.
         &self.keys[0]
     }
-}
-
-/// Opens with one key of several that may be asked: one that hangs leaves time for the `others` behind it.
-async fn open_in_share(key: &Key, ciphertext: &[u8], call: &Call, others: usize) -> Result<Secret, ProviderError> {
-    if others == 0 {
-        return key.open(ciphertext, call).await;
-    }
-    let share = call.remaining() / u32::try_from(others + 1).unwrap_or(u32::MAX);
-    let part = call.apart(Instant::now() + share);
-    let outcome = key.open(ciphertext, &part).await;
-    call.add_wait(part.waited());
-    outcome
 }
 
 /// Refuses, before any call to a KMS, what can't be ours.

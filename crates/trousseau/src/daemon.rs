@@ -2,6 +2,7 @@
 
 mod accounts;
 mod admin;
+mod configuration;
 mod listen;
 mod service_manager;
 mod socket;
@@ -15,7 +16,7 @@ use anyhow::{Context as _, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 use trousseau_core::Clock;
 use trousseau_core::section::Host;
 use trousseau_observe::Metrics;
@@ -30,7 +31,8 @@ use crate::watch::Watcher;
 use crate::wire::{Surroundings, providers};
 
 use admin::AdminEndpoint;
-use listen::{AGAIN, Serving};
+use configuration::Refused;
+use listen::Serving;
 use service_manager::ServiceManager;
 pub use service_manager::inherited_socket;
 
@@ -94,7 +96,7 @@ struct Daemon {
     digest: Option<[u8; 32]>,
     serving: Option<Serving>,
     /// The file as it was last read was refused.
-    refused: bool,
+    refused: Option<Refused>,
     /// When what can't be had yet is tried again: a configuration, a socket, a port.
     again: Option<Instant>,
     stop: CancellationToken,
@@ -143,58 +145,10 @@ impl Daemon {
             config: None,
             digest: None,
             serving: None,
-            refused: false,
+            refused: None,
             again: None,
             stop: CancellationToken::new(),
         })
-    }
-
-    /// The configuration as it is at the start: a bad one ends the process, an absent one is waited for (I6, I10).
-    fn first_look(&mut self) -> Result<(), Failure> {
-        let loaded = match &self.options.source {
-            Source::Fixed(loaded) => Loaded::clone(loaded),
-            Source::File(path, load) => match load() {
-                Ok(loaded) => loaded,
-                Err(missing) if missing.is_missing() => {
-                    warn!(file = %path.display(), "the configuration does not exist yet; waiting for it");
-                    self.admin.note("configuration", format!("waiting for {}", path.display()));
-                    return Ok(());
-                }
-                Err(bad) => return Err(Failure::Usage(bad.into())),
-            },
-        };
-        self.take(&loaded, Cause::First).map_err(Failure::Usage)
-    }
-
-    /// Offers a configuration that could be read.
-    fn take(&mut self, loaded: &Loaded, cause: Cause) -> anyhow::Result<()> {
-        self.reloader.offer(&loaded.config, cause)?;
-        for warning in &loaded.warnings {
-            warn!(code = warning.code, "{}", warning.text);
-        }
-        self.metrics.set_warnings(loaded.warnings.iter().map(|warning| warning.code));
-        if let Err(error) = self.options.log.set_level(loaded.config.log.level.as_str()) {
-            warn!(%error, "the log level stays");
-        }
-        if let Some(serving) = &self.serving
-            && !serving.early
-            && (serving.socket != loaded.config.socket
-                || serving.config != socket::grpc_config(Some(&loaded.config), &loaded.config.socket))
-        {
-            let text = "`socket`, `statusVersion`, or the `limits` of connections, requests or the drain changed";
-            warn!("{text}; that counts after a restart");
-        }
-        self.digest = Some(loaded.digest);
-        self.config = Some(loaded.config.clone());
-        self.accepted();
-        Ok(())
-    }
-
-    /// The file is what runs, or what is being proven.
-    fn accepted(&mut self) {
-        self.refused = false;
-        let state = if self.reloader.is_pending() { "pending: its key is being proven" } else { "in use" };
-        self.admin.note("configuration", state.to_owned());
     }
 
     /// Everything that happens between start and stop.
@@ -229,7 +183,7 @@ impl Daemon {
                     if let Err(error) = self.reloader.advance().await {
                         error!(error = format!("{error:#}"), "the new configuration was given up");
                         self.admin.note("configuration", format!("given up: {error:#}"));
-                    } else if pending && !self.reloader.is_pending() {
+                    } else if pending && !self.reloader.is_pending() && self.refused.is_none() {
                         self.admin.note("configuration", "in use".to_owned());
                     }
                     if let Some(serving) = &mut self.serving {
@@ -243,48 +197,6 @@ impl Daemon {
                     }
                 }
             }
-        }
-    }
-
-    /// Reads the file again. What is wrong with it is said, and changes nothing else.
-    async fn reload(&mut self, cause: Cause) {
-        let loaded = match &self.options.source {
-            Source::Fixed(loaded) => Ok(Loaded::clone(loaded)),
-            Source::File(_, load) => load(),
-        };
-        let outcome = match loaded {
-            Ok(loaded) if cause == Cause::Change && self.digest == Some(loaded.digest) => {
-                if self.refused {
-                    self.accepted();
-                }
-                return;
-            }
-            Ok(loaded) => self.take(&loaded, cause),
-            Err(error) => Err(error.into()),
-        };
-        match outcome {
-            // The first usable configuration says where to listen.
-            Ok(()) => self.open_or_say().await,
-            Err(bad) => {
-                let text = format!("{bad:#}");
-                let news = self.admin.note("configuration", format!("refused: {text}"));
-                if news || cause == Cause::Hangup {
-                    error!(error = text, "the configuration is refused; what runs, runs on");
-                    self.metrics.reload("refused");
-                }
-                self.refused = true;
-                // A file that it names may come late or be mended, and no watch tells.
-                let later = Instant::now() + AGAIN;
-                self.again = Some(self.again.map_or(later, |at| at.min(later)));
-            }
-        }
-    }
-
-    async fn try_again(&mut self) {
-        self.again = None;
-        self.open_or_say().await;
-        if self.refused {
-            self.reload(Cause::Change).await;
         }
     }
 

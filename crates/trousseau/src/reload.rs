@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 use trousseau_core::{Key, Keyring};
 use trousseau_observe::Metrics;
 use trousseau_server::Current;
@@ -32,14 +31,18 @@ pub struct Reloader {
     around: Surroundings,
     running: Option<Running>,
     pending: Option<Pending>,
+    /// A key that only reads, as it was last refused: it has other material than what runs.
+    refused: Option<Arc<Key>>,
 }
 
 struct Pending {
+    config: Config,
+    keyring: Arc<Keyring>,
     /// Only the way to the running writing key changed.
     same_key: bool,
+    /// The lost members that SIGHUP accepted.
+    accepted: Vec<String>,
     trial: JoinHandle<Built>,
-    /// Ends the trial, proven or not.
-    enough: CancellationToken,
 }
 
 impl Drop for Pending {
@@ -51,7 +54,7 @@ impl Drop for Pending {
 impl Reloader {
     /// Nothing runs yet.
     pub fn new(current: Arc<Current>, metrics: Arc<Metrics>, around: Surroundings) -> Self {
-        Self { current, metrics, around, running: None, pending: None }
+        Self { current, metrics, around, running: None, pending: None, refused: None }
     }
 
     /// True while a configuration is being proven.
@@ -65,6 +68,10 @@ impl Reloader {
     /// # Errors
     /// Why it is refused; what runs, runs on.
     pub fn offer(&mut self, config: &Config, cause: Cause) -> anyhow::Result<()> {
+        self.consider(config, cause, Vec::new())
+    }
+
+    fn consider(&mut self, config: &Config, cause: Cause, mut accepted: Vec<String>) -> anyhow::Result<()> {
         let Some(running) = &self.running else {
             let built = build(config, &self.around)?;
             self.use_now(built);
@@ -74,11 +81,18 @@ impl Reloader {
         let mut built = build(config, &self.around)?;
         // Another key in the file is a change like any other.
         let same_place = same_place(&running.keyring, &built.keyring);
-        if let Some(key) = replaced_reader(&running.keyring, &built.keyring)
+        if let Some((key, next)) = replaced_reader(&running.keyring, &built.keyring)
             && !config.force
-            && !(cause == Cause::Hangup && key.reading_failure().is_some())
         {
-            bail!("the key `{}` {OTHER_MATERIAL}", key.name());
+            // This replacement was told before, and the probe has seen that the key is in trouble.
+            let told = self.refused.as_ref().is_some_and(|refused| refused.same_identity(next));
+            let writes = running.keyring.keys().first().is_some_and(|first| std::ptr::eq(first.as_ref(), key));
+            let alarm = key.reading_failure().is_some() || writes && health.stopped.is_some();
+            if !(cause == Cause::Hangup && told && alarm) {
+                self.refused = Some(Arc::clone(next));
+                bail!("the key `{}` {OTHER_MATERIAL}", key.name());
+            }
+            warn!(key = key.name(), "SIGHUP after its alarm: the key is accepted as it is now");
         }
         let accepting = cause == Cause::Hangup && same_place;
         if accepting && health.stopped.is_some() {
@@ -86,13 +100,14 @@ impl Reloader {
             self.use_now(built);
             return Ok(());
         }
-        let accepted = accepting && running.lost_a_member();
-        if accepted {
+        let lost = if accepting { running.lost_members() } else { Vec::new() };
+        if !lost.is_empty() {
             warn!("SIGHUP while a member can't write any more: its key is accepted as it is in the KMS now");
+            accepted = lost;
         }
-        let same_key = accepted || same_writing_key(&running.keyring, &built.keyring);
+        let same_key = !accepted.is_empty() || same_writing_key(&running.keyring, &built.keyring);
         if same_key {
-            built.carry_over(running, accepted);
+            built.carry_over(running, &accepted);
         } else if !config.force && !knows_writing_key(&running.keyring, &built.keyring) {
             let name = built.keyring.keys()[0].name();
             if same_place {
@@ -108,9 +123,8 @@ impl Reloader {
             return Ok(());
         }
         self.metrics.reload("pending");
-        let enough = CancellationToken::new();
-        let trial = tokio::spawn(built.proven(enough.clone()));
-        self.pending = Some(Pending { same_key, trial, enough });
+        let (config, keyring) = (config.clone(), Arc::clone(&built.keyring));
+        self.pending = Some(Pending { config, keyring, same_key, accepted, trial: tokio::spawn(built.proven()) });
         Ok(())
     }
 
@@ -122,21 +136,27 @@ impl Reloader {
         let Some(mut pending) = self.pending.take() else {
             return Ok(());
         };
-        let failing = self.running.as_ref().is_some_and(|running| running.keyring.health().failure.is_some());
-        if failing && pending.same_key {
-            // The running one began to fail meanwhile: if only the way to the key changed, the new one wins now.
-            pending.enough.cancel();
-        } else if !pending.trial.is_finished() {
-            self.pending = Some(pending);
+        if pending.trial.is_finished() {
+            match (&mut pending.trial).await {
+                Ok(built) => self.use_now(built),
+                // A JoinError prints what a panic said, which may quote what it was working on (I9).
+                Err(_) => {
+                    bail!("the trial of the new configuration panicked; the line before says where, please report it")
+                }
+            }
             return Ok(());
         }
-        match (&mut pending.trial).await {
-            Ok(built) => self.use_now(built),
-            // A JoinError prints what a panic said, which may quote what it was working on (I9).
-            Err(_) => {
-                bail!("the trial of the new configuration panicked; the line before says where, please report it")
+        let failing = self.running.as_ref().is_some_and(|running| running.keyring.health().failure.is_some());
+        if failing && pending.same_key && pending.keyring.health().stopped.is_none() {
+            // The running one began to fail meanwhile: if only the way to the key changed, the new one wins now, with
+            // what is announced by now.
+            match self.consider(&pending.config, Cause::Change, pending.accepted.clone()) {
+                Ok(()) => return Ok(()),
+                // What the file names may be away just now: the trial has read it, and goes on.
+                Err(error) => debug!(error = format!("{error:#}"), "the pending configuration can't be built anew"),
             }
         }
+        self.pending = Some(pending);
         Ok(())
     }
 
@@ -164,12 +184,13 @@ fn same_place(running: &Keyring, next: &Keyring) -> bool {
 const OTHER_MATERIAL: &str = "stands for other key material than what runs; restore the old one, or, if the loss is \
                               accepted, send SIGHUP once the log has raised the alarm";
 
-/// A running key, be it one that only reads, in whose place the next configuration has other material. What was in
-/// memory would be lost. Of the two writing keys more is known, and the caller judges.
-fn replaced_reader<'a>(running: &'a Keyring, next: &Keyring) -> Option<&'a Key> {
-    running.keys().iter().enumerate().find_map(|(at, key)| {
+/// A running key whose material the next configuration has nowhere, though it has a key in its place, and that key: what
+/// is in memory would be lost. Of the two writing keys more is known, and the caller judges.
+fn replaced_reader<'a>(running: &'a Keyring, next: &'a Keyring) -> Option<(&'a Key, &'a Arc<Key>)> {
+    let lost = |key: &Key| !next.keys().iter().any(|other| key.same_identity(other));
+    running.keys().iter().enumerate().filter(|(_, key)| lost(key)).find_map(|(at, key)| {
         let mut others = next.keys().iter().enumerate().filter(|(place, _)| (at, *place) != (0, 0));
-        others.any(|(_, other)| key.same_place(other) && !key.same_identity(other)).then_some(key.as_ref())
+        others.find(|(_, other)| key.same_place(other)).map(|(_, other)| (key.as_ref(), other))
     })
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 use trousseau_core::events::Events;
 use trousseau_core::probe::{ProbeTimes, Prober, run_reading};
 use trousseau_core::{Key, Keyring, Writer};
@@ -37,9 +36,10 @@ pub struct Running {
 }
 
 impl Running {
-    /// A member of the list can't write any more: its key is gone, disabled or replaced.
-    pub fn lost_a_member(&self) -> bool {
-        self.members.iter().any(|(_, writer)| writer.health().stopped.is_some())
+    /// The members of the list that can't write any more, by name: their keys are gone, disabled or replaced.
+    pub fn lost_members(&self) -> Vec<String> {
+        let lost = self.members.iter().filter(|(_, writer)| writer.health().stopped.is_some());
+        lost.map(|(key, _)| key.name().to_owned()).collect()
     }
 
     /// Ends its probes and hands on what it announced since [`Built::carry_over`].
@@ -75,12 +75,16 @@ fn own_name(key: &Key) -> Option<&str> {
 }
 
 impl Built {
-    /// Goes on with the state of `running`, which has the same writing key, and with that of its members. With `accepting`,
-    /// a member whose key is gone, disabled or replaced begins anew with the key as it is in its KMS now.
-    pub fn carry_over(&mut self, running: &Running, accepting: bool) {
+    /// Goes on with the state of `running`, which has the same writing key, and with that of its members. Those named in
+    /// `accepted` begin anew with their keys as they are in their KMS now.
+    pub fn carry_over(&mut self, running: &Running, accepted: &[String]) {
         self.keyring.writer().carry_over(running.keyring.writer());
+        let accepted = |writer: &Writer| {
+            let mut members = running.members.iter().filter(|(key, _)| accepted.iter().any(|name| name == key.name()));
+            members.any(|(_, member)| std::ptr::eq(member.as_ref(), writer))
+        };
         for (from, to) in pairs(&running.members, &self.members) {
-            if !(accepting && from.health().stopped.is_some()) {
+            if !accepted(from) {
                 to.carry_over(from);
             }
         }
@@ -104,15 +108,11 @@ impl Built {
         Running { keyring: self.keyring, members: self.members, probes }
     }
 
-    /// Probes until a round is good, for a configuration that must prove itself before it is used, or until `enough`.
-    pub async fn proven(mut self, enough: CancellationToken) -> Self {
-        let pause = self.times.after_failure.min(self.times.interval).max(RETRY);
-        let probes = async {
-            while self.prober.round().await.is_err() {
-                tokio::time::sleep(pause).await;
-            }
-        };
-        enough.run_until_cancelled(probes).await;
+    /// Probes until a round is good, for a configuration that must prove itself before it is used.
+    pub async fn proven(mut self) -> Self {
+        while self.prober.round().await.is_err() {
+            tokio::time::sleep(self.times.after_failure.min(self.times.interval).max(RETRY)).await;
+        }
         self
     }
 }

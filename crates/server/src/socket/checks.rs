@@ -4,8 +4,10 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
+
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::{MAX_PATH, SocketConfig, SocketError, folder};
 
@@ -64,11 +66,13 @@ pub fn answers(path: &Path) -> bool {
     ask(path).unwrap_or(true)
 }
 
-/// A connect to a listening socket ends at once, one way or the other; only "refused" means that nobody listens.
+/// Only "refused" means that nobody listens; whoever's queue is full listens, and is not waited for.
 fn ask(path: &Path) -> io::Result<bool> {
-    match UnixStream::connect(path).map_err(|error| (error.kind(), error)) {
-        Err((io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound, _)) => Ok(false),
-        Err((io::ErrorKind::PermissionDenied, error)) => Err(error),
-        Ok(_) | Err(_) => Ok(true),
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    match net::connect(&socket, &SocketAddrUnix::new(path)?) {
+        Err(Errno::CONNREFUSED | Errno::NOENT) => Ok(false),
+        Err(error @ (Errno::ACCESS | Errno::PERM)) => Err(error.into()),
+        Ok(()) | Err(_) => Ok(true),
     }
 }

@@ -113,7 +113,9 @@ impl Daemon {
             self.serving.take_if(|serving| serving.early).inspect(|early| early.stop.cancel());
         }
         let outcome = socket.and(admin);
-        let pause = if outcome.is_err() { Some(AGAIN) } else { waits.then_some(PROVEN) };
+        // Each look at the other process is a connection to it.
+        let wait = if self.config.is_some() { PROVEN } else { AGAIN };
+        let pause = if outcome.is_err() { Some(AGAIN) } else { waits.then_some(wait) };
         self.again = pause.map(|pause| Instant::now() + pause);
         match outcome {
             Ok(()) if waits => {

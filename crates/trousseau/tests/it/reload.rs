@@ -136,6 +136,22 @@ fn i10_a_refused_file_that_is_put_back_is_no_longer_told() {
     wait_for("the file as it was", 10, || get(admin, "/readyz?verbose").contains("configuration: in use"));
 }
 
+/// The file is the one that runs; what it names was away when SIGHUP came.
+#[test]
+fn i10_a_refused_sighup_over_the_same_file_is_tried_again() {
+    let (dir, serve, _client, admin) = two_keys();
+    fs::write(dir.path().join("config.yaml"), configuration(dir.path(), admin, &["a", "b"])).unwrap();
+    wait_for("b as a reading key", 10, || get(admin, "/readyz?verbose").contains("`b`"));
+    let (there, away) = (dir.path().join("b.key"), dir.path().join("away"));
+    fs::rename(&there, &away).unwrap();
+    serve.signal(Signal::HUP);
+    wait_for("the refusal", 10, || get(admin, "/readyz?verbose").contains("configuration: refused"));
+    pause(6_000);
+    assert!(get(admin, "/readyz?verbose").contains("configuration: refused"), "{}", serve.log());
+    fs::rename(&away, &there).unwrap();
+    wait_for("the file as it is", 15, || get(admin, "/readyz?verbose").contains("configuration: in use"));
+}
+
 #[test]
 fn i10_a_late_configuration_whose_group_is_unknown_leaves_the_early_socket() {
     let (dir, admin) = (TempDir::with_prefix("trousseau-").unwrap(), free_port());
@@ -217,6 +233,24 @@ fn i10_an_overwritten_key_file_of_a_key_that_only_reads_is_taken_by_sighup_after
     serve.signal(Signal::HUP);
     wait_for("the key as it is now", 10, || client.decrypt(&made).is_err());
     assert!(client.encrypt(&[8; 32]).is_ok(), "{}", serve.log());
+}
+
+/// What is in memory is not lost where another key of the configuration has it.
+#[test]
+fn i10_a_key_that_only_reads_may_move_to_another_name() {
+    let (dir, serve, mut client, admin) = two_keys();
+    let made = client.encrypt(&[7; 32]).unwrap();
+    let file = dir.path().join("config.yaml");
+    fs::write(&file, configuration(dir.path(), admin, &["a", "b"])).unwrap();
+    wait_for("b as a reading key", 10, || get(admin, "/readyz?verbose").contains("`b`"));
+    fs::write(&file, configuration(dir.path(), admin, &["b", "a"])).unwrap();
+    wait_for("b's id", 10, || client.status().unwrap().key_id != made.key_id);
+    fs::rename(dir.path().join("a.key"), dir.path().join("old.key")).unwrap();
+    key_file(dir.path(), "a");
+    fs::write(&file, configuration(dir.path(), admin, &["b", "a", "old"])).unwrap();
+    wait_for("the new list", 10, || get(admin, "/readyz?verbose").contains("`old`"));
+    assert_eq!(client.decrypt(&made).unwrap(), [7; 32]);
+    assert!(!serve.log().contains("other key material"), "{}", serve.log());
 }
 
 /// A list goes on without the member whose file was overwritten; the operator's word alone takes the new key.

@@ -174,31 +174,6 @@ async fn a_key_that_refuses_is_followed_by_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_hangs_leaves_time_for_the_next() {
-    let two = two().await;
-    two.kms[0].script(Operation::Unwrap, [Fault::Hang]);
-    let began = tokio::time::Instant::now();
-    let call = call();
-    let request = DecryptRequest { ciphertext: &two.written[1].ciphertext, key_id: None };
-    assert!(two.ring.decrypt(request, &call).await.unwrap().same_as(&seed()));
-    assert_eq!(two.calls(), [1, 1]);
-    assert_eq!(call.waited(), began.elapsed(), "what the first took is no time of ours");
-    assert!(call.waited() > Duration::from_millis(100));
-}
-
-/// Nothing is taken from the key that the record names.
-#[tokio::test(start_paused = true)]
-async fn a_slow_key_that_key_id_names_has_all_of_the_time() {
-    let two = two().await;
-    for key in two.ring.keys() {
-        key.observe(&Call::probe(Duration::from_secs(1))).await.unwrap();
-    }
-    two.kms[1].script(Operation::Unwrap, [Fault::Delay(call().remaining() * 9 / 10)]);
-    assert_eq!(two.open(1, Some(two.written[1].key_id.as_str())).await, Ok(()));
-    assert_eq!(two.calls(), [0, 1]);
-}
-
-#[tokio::test(start_paused = true)]
 async fn key_id_selects_the_key_that_is_asked_first() {
     let two = two().await;
     for key in two.ring.keys() {
