@@ -113,6 +113,14 @@ impl Key {
         self.describe() == other.describe() && self.config.clusters.first() == other.config.clusters.first()
     }
 
+    /// Its name, with the beginning of its newest version's mark where it has one: tells two materials apart in a log.
+    pub fn name_and_mark(&self) -> String {
+        match self.marks().last() {
+            Some((_, mark)) => format!("`{}` ({:.8})", self.name(), mark),
+            None => format!("`{}`", self.name()),
+        }
+    }
+
     /// See [`Provider::marks`].
     pub(crate) fn marks(&self) -> Vec<(KeyVersion, String)> {
         self.provider.marks()

@@ -31,8 +31,8 @@ pub struct Reloader {
     around: Surroundings,
     running: Option<Running>,
     pending: Option<Pending>,
-    /// A key that only reads, as it was last refused: it has other material than what runs.
-    refused: Option<Arc<Key>>,
+    /// Keys that were last refused, and told to be, for having other material than those that run in their places.
+    refused: Vec<Arc<Key>>,
 }
 
 struct Pending {
@@ -54,7 +54,7 @@ impl Drop for Pending {
 impl Reloader {
     /// Nothing runs yet.
     pub fn new(current: Arc<Current>, metrics: Arc<Metrics>, around: Surroundings) -> Self {
-        Self { current, metrics, around, running: None, pending: None, refused: None }
+        Self { current, metrics, around, running: None, pending: None, refused: Vec::new() }
     }
 
     /// True while a configuration is being proven.
@@ -81,20 +81,30 @@ impl Reloader {
         let mut built = build(config, &self.around)?;
         // Another key in the file is a change like any other.
         let same_place = same_place(&running.keyring, &built.keyring);
-        if let Some((key, next)) = replaced_reader(&running.keyring, &built.keyring)
-            && !config.force
-        {
+        let replaced = if config.force { Vec::new() } else { replaced_readers(&running.keyring, &built.keyring) };
+        let accepts = |(key, next): &(&Key, &Arc<Key>)| {
             // This replacement was told before, and the probe has seen that the key is in trouble.
-            let told = self.refused.as_ref().is_some_and(|refused| refused.same_identity(next));
-            let writes = running.keyring.keys().first().is_some_and(|first| std::ptr::eq(first.as_ref(), key));
+            let told = self.refused.iter().any(|refused| refused.same_identity(next));
+            let writes = running.keyring.keys().first().is_some_and(|first| std::ptr::eq(first.as_ref(), *key));
             let alarm = key.reading_failure().is_some() || writes && health.stopped.is_some();
-            if !(cause == Cause::Hangup && told && alarm) {
-                self.refused = Some(Arc::clone(next));
-                bail!("the key `{}` {OTHER_MATERIAL}", key.name());
-            }
-            warn!(key = key.name(), "SIGHUP after its alarm: the key is accepted as it is now");
+            cause == Cause::Hangup && told && alarm
+        };
+        if !replaced.iter().all(accepts) {
+            let names: Vec<_> = replaced.iter().map(|(_, next)| next.name_and_mark()).collect();
+            self.refused = replaced.into_iter().map(|(_, next)| Arc::clone(next)).collect();
+            bail!("the key {} {OTHER_MATERIAL}", names.join(", the key "));
         }
+        if !replaced.is_empty() {
+            warn!("SIGHUP after its alarm: a key that only reads is accepted as it is now");
+        }
+        self.refused.clear();
         let accepting = cause == Cause::Hangup && same_place;
+        if (accepting || !accepted.is_empty())
+            && !config.force
+            && let Some(member) = running.member_replaced_in(&built, &accepted)
+        {
+            bail!("the member `{member}` {OTHER_MATERIAL}");
+        }
         if accepting && health.stopped.is_some() {
             warn!("SIGHUP while encryption is stopped: the key is accepted as it is in the KMS now");
             self.use_now(built);
@@ -150,11 +160,13 @@ impl Reloader {
         if failing && pending.same_key && pending.keyring.health().stopped.is_none() {
             // The running one began to fail meanwhile: if only the way to the key changed, the new one wins now, with
             // what is announced by now.
+            let told = self.refused.clone();
             match self.consider(&pending.config, Cause::Change, pending.accepted.clone()) {
                 Ok(()) => return Ok(()),
                 // What the file names may be away just now: the trial has read it, and goes on.
                 Err(error) => debug!(error = format!("{error:#}"), "the pending configuration can't be built anew"),
             }
+            self.refused = told;
         }
         self.pending = Some(pending);
         Ok(())
@@ -184,14 +196,16 @@ fn same_place(running: &Keyring, next: &Keyring) -> bool {
 const OTHER_MATERIAL: &str = "stands for other key material than what runs; restore the old one, or, if the loss is \
                               accepted, send SIGHUP once the log has raised the alarm";
 
-/// A running key whose material the next configuration has nowhere, though it has a key in its place, and that key: what
-/// is in memory would be lost. Of the two writing keys more is known, and the caller judges.
-fn replaced_reader<'a>(running: &'a Keyring, next: &'a Keyring) -> Option<(&'a Key, &'a Arc<Key>)> {
+/// The running keys whose material the next configuration has nowhere, though it has keys in their places, and those
+/// keys: what is in memory would be lost. Of the two writing keys more is known, and the caller judges.
+fn replaced_readers<'a>(running: &'a Keyring, next: &'a Keyring) -> Vec<(&'a Key, &'a Arc<Key>)> {
     let lost = |key: &Key| !next.keys().iter().any(|other| key.same_identity(other));
-    running.keys().iter().enumerate().filter(|(_, key)| lost(key)).find_map(|(at, key)| {
+    let running = running.keys().iter().enumerate().filter(|(_, key)| lost(key));
+    let in_place = |(at, key): (usize, &'a Arc<Key>)| {
         let mut others = next.keys().iter().enumerate().filter(|(place, _)| (at, *place) != (0, 0));
         others.find(|(_, other)| key.same_place(other)).map(|(_, other)| (key.as_ref(), other))
-    })
+    };
+    running.filter_map(in_place).collect()
 }
 
 fn knows_writing_key(running: &Keyring, next: &Keyring) -> bool {

@@ -42,6 +42,15 @@ impl Running {
         lost.map(|(key, _)| key.name().to_owned()).collect()
     }
 
+    /// A member whose key is well, or not `accepted` as lost, and whose material none of the next members has.
+    pub fn member_replaced_in(&self, next: &Built, accepted: &[String]) -> Option<&str> {
+        let well = self.members.iter().filter(|(key, writer)| {
+            writer.health().stopped.is_none() && !accepted.iter().any(|name| name == key.name())
+        });
+        let mut lost = well.filter(|(key, _)| !next.members.iter().any(|(other, _)| key.same_identity(other)));
+        lost.next().map(|(key, _)| key.name())
+    }
+
     /// Ends its probes and hands on what it announced since [`Built::carry_over`].
     pub fn hand_on(self, next: &Built) {
         let Self { keyring, members, probes } = self;

@@ -9,9 +9,10 @@ use crate::cli::Failure;
 use crate::config::Loaded;
 use crate::reload::Cause;
 
-/// What was refused: the file's digest, if it could be read.
+/// What was refused.
 pub(super) struct Refused {
-    digest: Option<[u8; 32]>,
+    /// The very file that runs, by SIGHUP: something that it names is not as it was.
+    unchanged: bool,
 }
 
 impl Daemon {
@@ -71,8 +72,7 @@ impl Daemon {
         };
         let digest = loaded.as_ref().ok().map(|loaded| loaded.digest);
         let outcome = match loaded {
-            // What was refused unchanged was so for something that it names, which is looked at again.
-            Ok(_) if cause == Cause::Change && self.digest == digest && !self.is_refused(digest) => {
+            Ok(_) if cause == Cause::Change && self.digest == digest && !self.is_refused_unchanged() => {
                 if self.refused.is_some() {
                     self.accepted();
                 }
@@ -91,7 +91,8 @@ impl Daemon {
                     error!(error = text, "the configuration is refused; what runs, runs on");
                     self.metrics.reload("refused");
                 }
-                self.refused = Some(Refused { digest });
+                let unchanged = digest.is_some() && digest == self.digest || self.is_refused_unchanged();
+                self.refused = Some(Refused { unchanged });
                 // A file that it names may come late or be mended, and no watch tells.
                 let later = Instant::now() + AGAIN;
                 self.again = Some(self.again.map_or(later, |at| at.min(later)));
@@ -99,8 +100,8 @@ impl Daemon {
         }
     }
 
-    fn is_refused(&self, digest: Option<[u8; 32]>) -> bool {
-        self.refused.as_ref().is_some_and(|refused| refused.digest == digest)
+    fn is_refused_unchanged(&self) -> bool {
+        self.refused.as_ref().is_some_and(|refused| refused.unchanged)
     }
 
     pub(super) async fn try_again(&mut self) {

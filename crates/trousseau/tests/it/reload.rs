@@ -221,15 +221,23 @@ fn i10_an_overwritten_key_file_of_a_key_that_only_reads_is_taken_by_sighup_after
     };
     fs::write(&file, text(&["a", "b"])).unwrap();
     wait_for("b as a reading key", 10, || get(admin, "/readyz?verbose").contains("`b`"));
-    fs::write(&file, text(&["b", "a"])).unwrap();
+    key_file(dir.path(), "d");
+    fs::write(&file, text(&["b", "a", "d"])).unwrap();
     wait_for("b's id", 10, || client.status().unwrap().key_id != made.key_id);
     key_file(dir.path(), "c");
     fs::rename(dir.path().join("c.key"), dir.path().join("a.key")).unwrap();
-    fs::write(&file, format!("limits: {{attempts: 2}}\n{}", text(&["b", "a"]))).unwrap();
-    wait_for("the refusal", 10, || serve.log().contains("the key `a` stands for other key material"));
+    fs::write(&file, format!("limits: {{attempts: 2}}\n{}", text(&["b", "a", "d"]))).unwrap();
+    wait_for("the refusal", 10, || serve.log().contains("the key `a` ("));
     assert_eq!(client.decrypt(&made).unwrap(), [7; 32]);
     wait_for("the probe to see it", 20, || get(admin, "/readyz?verbose").contains("[-] key `a`"));
     assert_eq!(client.decrypt(&made).unwrap(), [7; 32], "memory reads on");
+    // One that was told does not take another with it.
+    key_file(dir.path(), "e");
+    fs::rename(dir.path().join("e.key"), dir.path().join("d.key")).unwrap();
+    wait_for("the probe to see that too", 20, || get(admin, "/readyz?verbose").contains("[-] key `d`"));
+    serve.signal(Signal::HUP);
+    wait_for("the refusal of both", 10, || serve.log().contains("the key `d` ("));
+    assert_eq!(client.decrypt(&made).unwrap(), [7; 32]);
     serve.signal(Signal::HUP);
     wait_for("the key as it is now", 10, || client.decrypt(&made).is_err());
     assert!(client.encrypt(&[8; 32]).is_ok(), "{}", serve.log());
