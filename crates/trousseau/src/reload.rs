@@ -81,6 +81,29 @@ impl Reloader {
         let mut built = build(config, &self.around)?;
         // Another key in the file is a change like any other.
         let same_place = same_place(&running.keyring, &built.keyring);
+        let accepting = cause == Cause::Hangup && same_place;
+        if (accepting || !accepted.is_empty())
+            && !config.force
+            && let Some(member) = running.member_replaced_in(&built, &accepted)
+        {
+            bail!("the member `{member}` {OTHER_MATERIAL}");
+        }
+        let lost = if accepting { running.lost_members() } else { Vec::new() };
+        if !lost.is_empty() {
+            accepted = lost;
+        }
+        let anew = accepting && health.stopped.is_some();
+        let same_key = !accepted.is_empty() || same_writing_key(&running.keyring, &built.keyring);
+        if !anew && !same_key && !config.force && !knows_writing_key(&running.keyring, &built.keyring) {
+            let name = built.keyring.keys()[0].name();
+            if same_place {
+                bail!("the writing key `{name}` {OTHER_MATERIAL}");
+            }
+            bail!(
+                "the writing key `{name}` is not among the running keys, so peers may not be able to read it yet; add it \
+                 second on every node first, or set `force: true`"
+            );
+        }
         let replaced = if config.force { Vec::new() } else { replaced_readers(&running.keyring, &built.keyring) };
         let accepts = |(key, next): &(&Key, &Arc<Key>)| {
             // This replacement was told before, and the probe has seen that the key is in trouble.
@@ -94,39 +117,21 @@ impl Reloader {
             self.refused = replaced.into_iter().map(|(_, next)| Arc::clone(next)).collect();
             bail!("the key {} {OTHER_MATERIAL}", names.join(", the key "));
         }
-        if !replaced.is_empty() {
-            warn!("SIGHUP after its alarm: a key that only reads is accepted as it is now");
-        }
+        // From here on nothing refuses.
         self.refused.clear();
-        let accepting = cause == Cause::Hangup && same_place;
-        if (accepting || !accepted.is_empty())
-            && !config.force
-            && let Some(member) = running.member_replaced_in(&built, &accepted)
-        {
-            bail!("the member `{member}` {OTHER_MATERIAL}");
+        for (key, _) in replaced {
+            warn!(key = key.name(), "SIGHUP after its alarm: the key is accepted as it is now");
         }
-        if accepting && health.stopped.is_some() {
+        if anew {
             warn!("SIGHUP while encryption is stopped: the key is accepted as it is in the KMS now");
             self.use_now(built);
             return Ok(());
         }
-        let lost = if accepting { running.lost_members() } else { Vec::new() };
-        if !lost.is_empty() {
+        if accepting && !accepted.is_empty() {
             warn!("SIGHUP while a member can't write any more: its key is accepted as it is in the KMS now");
-            accepted = lost;
         }
-        let same_key = !accepted.is_empty() || same_writing_key(&running.keyring, &built.keyring);
         if same_key {
             built.carry_over(running, &accepted);
-        } else if !config.force && !knows_writing_key(&running.keyring, &built.keyring) {
-            let name = built.keyring.keys()[0].name();
-            if same_place {
-                bail!("the writing key `{name}` {OTHER_MATERIAL}");
-            }
-            bail!(
-                "the writing key `{name}` is not among the running keys, so peers may not be able to read it yet; add it \
-                 second on every node first, or set `force: true`"
-            );
         }
         if same_key && !(health.ready && health.failure.is_none()) {
             self.use_now(built);

@@ -42,13 +42,9 @@ impl Running {
         lost.map(|(key, _)| key.name().to_owned()).collect()
     }
 
-    /// A member whose key is well, or not `accepted` as lost, and whose material none of the next members has.
+    /// A member whose key is well, and which was not accepted as lost, but whose material none of the next members has.
     pub fn member_replaced_in(&self, next: &Built, accepted: &[String]) -> Option<&str> {
-        let well = self.members.iter().filter(|(key, writer)| {
-            writer.health().stopped.is_none() && !accepted.iter().any(|name| name == key.name())
-        });
-        let mut lost = well.filter(|(key, _)| !next.members.iter().any(|(other, _)| key.same_identity(other)));
-        lost.next().map(|(key, _)| key.name())
+        replaced(&self.members, &next.members, accepted)
     }
 
     /// Ends its probes and hands on what it announced since [`Built::carry_over`].
@@ -76,6 +72,15 @@ fn pairs<'a>(running: &'a Members, next: &'a Members) -> Vec<(&'a Writer, &'a Wr
         }
     };
     next.iter().filter_map(|(key, to)| Some((from(key)?.as_ref(), to.as_ref()))).collect()
+}
+
+/// See [`Running::member_replaced_in`].
+fn replaced<'a>(running: &'a Members, next: &Members, accepted: &[String]) -> Option<&'a str> {
+    let well = running
+        .iter()
+        .filter(|(key, writer)| writer.health().stopped.is_none() && !accepted.iter().any(|name| name == key.name()));
+    let mut lost = well.filter(|(key, _)| !next.iter().any(|(other, _)| key.same_identity(other)));
+    lost.next().map(|(key, _)| key.name())
 }
 
 /// A member's name without its list's.
@@ -138,7 +143,7 @@ mod tests {
     use trousseau_core::{AadPolicy, Key, KeyConfig, Writer};
     use trousseau_testkit::fake::FakeProvider;
 
-    use super::{Members, pairs};
+    use super::{Members, pairs, replaced};
 
     fn members(named: &[(&str, &str)]) -> Members {
         let member = |(name, identity): &(&str, &str)| {
@@ -168,6 +173,19 @@ mod tests {
         assert_eq!(paired(&running, &swapped), [(1, 0), (0, 1)], "another order, and another name of the list");
         let renamed = [("both/one", "kubernetes"), ("both/three", "kubernetes")];
         assert_eq!(paired(&running, &renamed), [(0, 0)], "nobody's state, rather than another's");
+    }
+
+    /// One was accepted as lost; the other was well a moment ago, and its word is not given with it.
+    #[test]
+    fn only_an_accepted_member_may_have_other_material() {
+        let running = members(&[("both/one", "kubernetes"), ("both/two", "secrets")]);
+        let next = |identities: [&str; 2]| members(&[("both/one", identities[0]), ("both/two", identities[1])]);
+        let accepted = ["both/one".to_owned()];
+        assert_eq!(replaced(&running, &next(["kubernetes", "secrets"]), &[]), None);
+        assert_eq!(replaced(&running, &next(["other", "secrets"]), &[]), Some("both/one"));
+        assert_eq!(replaced(&running, &next(["other", "secrets"]), &accepted), None);
+        assert_eq!(replaced(&running, &next(["other", "others"]), &accepted), Some("both/two"));
+        assert_eq!(replaced(&running, &next(["secrets", "kubernetes"]), &[]), None, "another order");
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(crate) fn accounted(vault: u32, plugin: u32, run: impl FnOnce() -> Result<Va
     let used = Ticks::now(vault, plugin)?.since(before);
     let rate = figures["callsPerSecond"].as_f64().context("a run's figures lack callsPerSecond")?;
     let cores = fs::read_to_string("/proc/stat").context("/proc/stat")?.lines().filter(|line| is_core(line)).count();
-    figures["coresMicrosPerCall"] = used.per_call(cores, rate);
+    figures[USED.trim_start_matches('/')] = used.per_call(cores, rate);
     Ok(figures)
 }
 

@@ -34,10 +34,13 @@ pub(crate) fn measure(programs: &Programs, plan: Plan) -> Result<Block> {
         command.args(["-c", &concurrency.to_string(), "--token"]).arg(folder.join("token"));
         accounted(vault.id(), plugin.id(), || figures(&mut command))
     };
-    let load = |call: &str, concurrency| programs.load(&plugin.socket(), call, concurrency, &["--duration", &run]);
+    let load = |call: &str, concurrency: u16| {
+        let run = || programs.load(&plugin.socket(), call, concurrency, &["--duration", &run]);
+        accounted(vault.id(), plugin.id(), run)
+    };
     let mut own = Own::default();
     let shared = pairs::run(plan, &CONCURRENCY, bare, |call, concurrency| {
-        accounted(vault.id(), plugin.id(), || own.around(&plugin, call, concurrency, || load(call, concurrency)))
+        own.around(&plugin, call, concurrency, || load(call, concurrency))
     })?;
     let status = (0..plan.pairs).map(|_| pairs::number(&load("status", 1)?, RATE)).collect::<Result<_>>()?;
     let status = Spread::of(status)?;

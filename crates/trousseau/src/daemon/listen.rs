@@ -50,13 +50,15 @@ impl Daemon {
     }
 
     /// The socket is another process's, and stays so until this one can answer. One that was passed on is ours, and so
-    /// is a place at which nobody answers: with whom there is nothing to take over, Status is answered at once (I6).
-    fn takes_over(&self) -> bool {
+    /// is a place at which nobody answers: there Status must be answered at once (I6).
+    fn waits_to_take_over(&self) -> bool {
         let ours = |path: &Path| {
             self.serving.as_ref().is_some_and(|serving| serving.file.path() == path && serving.file.is_ours())
         };
+        // To ask whether anybody answers is a connection, so it comes last.
         self.options.take_over
             && self.options.inherited.is_none()
+            && !self.current.health().is_some_and(|health| health.ready)
             && self.place().is_some_and(|socket| !ours(&socket.path) && answers(&socket.path))
     }
 
@@ -74,8 +76,8 @@ impl Daemon {
         let Some(socket) = self.place().cloned() else {
             return Ok(());
         };
-        let takes_over = self.takes_over();
-        if takes_over && self.config.is_none() {
+        let waits = self.waits_to_take_over();
+        if waits && self.config.is_none() {
             // The other process answers better than one without a configuration, as long as it is there.
             self.again = Some(Instant::now() + AGAIN);
             return Ok(());
@@ -84,7 +86,7 @@ impl Daemon {
             Some(listener) => socket::inherit(listener, &socket)?,
             None => {
                 let prepared = socket::prepare(&socket, self.options.take_over || early)?;
-                if takes_over {
+                if waits {
                     socket::wait_until_ready(&self.current, &socket.path).await?;
                 }
                 prepared.publish().map_err(|error| Failure::Failed(error.into()))?
@@ -105,8 +107,7 @@ impl Daemon {
     /// Binds what the configuration says; what can't be had is said and tried again, and nothing else ends for it.
     pub(super) async fn open_or_say(&mut self) {
         let admin = self.open_admin().await;
-        let unproven = self.takes_over() && !self.current.health().is_some_and(|health| health.ready);
-        let waits = unproven && (self.serving.is_none() || self.is_early());
+        let waits = (self.serving.is_none() || self.is_early()) && self.waits_to_take_over();
         let socket = if waits { Ok(()) } else { self.open_socket().await };
         if socket.is_err() && self.config.as_ref().is_some_and(|config| config.socket.allow.is_some()) {
             // The early socket lets in whom the configuration doesn't.
