@@ -234,10 +234,10 @@ fn i10_an_overwritten_key_file_of_a_key_that_only_reads_is_taken_by_sighup_after
     // One that was told does not take another with it.
     key_file(dir.path(), "e");
     fs::rename(dir.path().join("e.key"), dir.path().join("d.key")).unwrap();
-    wait_for("the probe to see that too", 20, || get(admin, "/readyz?verbose").contains("[-] key `d`"));
     serve.signal(Signal::HUP);
     wait_for("the refusal of both", 10, || serve.log().contains("the key `d` ("));
     assert_eq!(client.decrypt(&made).unwrap(), [7; 32]);
+    wait_for("the probe to see that too", 20, || get(admin, "/readyz?verbose").contains("[-] key `d`"));
     serve.signal(Signal::HUP);
     wait_for("the key as it is now", 10, || client.decrypt(&made).is_err());
     assert!(client.encrypt(&[8; 32]).is_ok(), "{}", serve.log());
