@@ -137,12 +137,15 @@ impl Provider for AzureProvider {
         &self.description
     }
 
+    async fn upkeep(&self, _: &Call) {
+        self.vault.client.renew().await;
+    }
+
     async fn presence(&self, _: &Call) -> Result<(), ProviderError> {
         self.vault.key(&self.name, self.pinned, |_| Ok(())).await.map(drop)
     }
 
     async fn observe(&self, _: &Call) -> Result<Observation, ProviderError> {
-        self.vault.client.renew().await;
         let signer = async {
             match &self.cipher {
                 Cipher::Rsa { signer, .. } => signer.refresh(&self.vault).await.map(drop),

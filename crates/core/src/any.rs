@@ -297,6 +297,10 @@ impl Provider for AnyProvider {
         Ok(Unwrapped { plaintext, version: None })
     }
 
+    fn is_composed(&self) -> bool {
+        true
+    }
+
     fn marks(&self) -> Vec<(KeyVersion, String)> {
         self.members.marks()
     }

@@ -233,6 +233,11 @@ impl Provider for Guard {
         self.inner.describe()
     }
 
+    async fn upkeep(&self, call: &Call) {
+        // A folder that hangs must leave time for the KMS.
+        let _ = timeout_at(Instant::now() + call.remaining() / 2, self.inner.upkeep(call)).await;
+    }
+
     async fn presence(&self, call: &Call) -> Result<(), ProviderError> {
         let attempt = |call: Call| -> Attempt<'_, ()> { Box::pin(async move { self.inner.presence(&call).await }) };
         self.run(Operation::Presence, call, attempt).await
@@ -271,6 +276,10 @@ impl Provider for Guard {
 
     fn wrap_size(&self) -> usize {
         self.inner.wrap_size()
+    }
+
+    fn is_composed(&self) -> bool {
+        self.inner.is_composed()
     }
 
     fn marks(&self) -> Vec<(KeyVersion, String)> {

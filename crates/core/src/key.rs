@@ -242,6 +242,16 @@ impl Key {
         self.provider.report()
     }
 
+    /// See [`Provider::upkeep`].
+    pub(crate) async fn upkeep(&self, call: &Call) {
+        self.provider.upkeep(call).await;
+    }
+
+    /// See [`Provider::is_composed`].
+    pub(crate) fn is_composed(&self) -> bool {
+        self.provider.is_composed()
+    }
+
     /// Shows that the key exists; see [`Provider::presence`].
     ///
     /// # Errors

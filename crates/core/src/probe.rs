@@ -156,6 +156,7 @@ pub async fn run_reading(key: Arc<Key>, times: ProbeTimes, events: Arc<dyn Event
     loop {
         let call = Call::probe(times.timeout);
         let round = async {
+            key.upkeep(&call).await;
             key.presence(&call).await?;
             key.observe(&call).await
         };

@@ -44,6 +44,11 @@ pub trait Provider: Send + Sync + 'static {
     /// What this key is: fixed for the life of the value, known without asking the KMS.
     fn describe(&self) -> &Description;
 
+    /// Looks after what calls need: certificate files that changed, a token that nears its end. Called first in each
+    /// round of a probe, whatever becomes of the rest, so that nothing is used up while the KMS can't be asked. It has
+    /// half of the round's time, and no error: what is wrong shows in the calls.
+    async fn upkeep(&self, _: &Call) {}
+
     /// Shows that the key exists, by something that can't create it.
     ///
     /// # Errors
@@ -88,6 +93,12 @@ pub trait Provider: Send + Sync + 'static {
     /// The fewest bytes that a wrap of 32 bytes takes, as far as it is known without asking the KMS.
     fn wrap_size(&self) -> usize {
         60
+    }
+
+    /// Several keys as one, which are probed by themselves: [`observe`](Self::observe) speaks for what they found, and
+    /// names a version that can write whether or not the one before can still be opened.
+    fn is_composed(&self) -> bool {
+        false
     }
 
     /// Marks of the versions' material, for a key that has nothing else to be told by: two such keys are the same one if

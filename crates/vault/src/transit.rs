@@ -163,6 +163,14 @@ impl Provider for VaultProvider {
         &self.description
     }
 
+    async fn upkeep(&self, call: &Call) {
+        self.client.renew().await;
+        // Without a token each call says so.
+        if let Ok(token) = self.client.session().refresh().await {
+            self.lifetime.keep(&self.client, &token, call).await;
+        }
+    }
+
     /// Decrypts what can't be a ciphertext: `encrypt` would make a missing key for a token that may create.
     async fn presence(&self, call: &Call) -> Result<(), ProviderError> {
         use ErrorKind::{Malformed, TooNew, TooOld, Unauthentic};
@@ -177,8 +185,7 @@ impl Provider for VaultProvider {
     }
 
     async fn observe(&self, call: &Call) -> Result<Observation, ProviderError> {
-        self.client.renew().await;
-        let token = self.client.session().refresh().await?;
+        let token = self.client.session().token().await?;
         let (versions, standing, (active_node, clock_skew)) =
             tokio::join!(self.versions(call), self.lifetime.standing(&self.client, &token, call), self.health());
         let (versions, min_encryption) = versions?;

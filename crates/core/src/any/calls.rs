@@ -102,9 +102,13 @@ impl AnyProvider {
                 unanswered.get_or_insert(error);
             }
         }
+        if call.probe {
+            // What was proven does not open: their own probes find out why.
+            candidates.iter().for_each(|(member, _)| member.ask_again());
+        }
         if let Some(error) = unanswered {
             let text = format!("key `{}`: no member could open it", self.name);
-            return Err(ProviderError::new(error.kind(), text)
+            return Err(ProviderError::new(of_one(error.kind()), text)
                 .with_retry_after(error.retry_after())
                 .with_source(error));
         }
@@ -118,8 +122,7 @@ impl AnyProvider {
 
     /// A member could not wrap. Says whether the others go on without it.
     fn failed(&self, index: usize, error: &ProviderError, call: &Call, took: Duration) -> ProviderError {
-        // Of one member; whether it is certain, its own probe finds out.
-        let kind = if error.kind() == ErrorKind::Gone { ErrorKind::Unusable } else { error.kind() };
+        let kind = of_one(error.kind());
         let name = self.members.get(index).map_or("", |member| member.key.name());
         let (chain, retry) = (error.chain(), error.retry_after());
         let again = |text: String| ProviderError::new(ErrorKind::WrongVersion, text);
@@ -147,6 +150,11 @@ impl AnyProvider {
         let text = format!("key `{}`: member `{name}` can't wrap, and {} must", self.name, self.rule.write_quorum);
         ProviderError::new(kind, format!("{text}: {chain}")).with_retry_after(retry)
     }
+}
+
+/// Of one member that its key is gone or disabled; whether it is certain, its own probe finds out, and the list is not.
+fn of_one(kind: ErrorKind) -> ErrorKind {
+    if matches!(kind, ErrorKind::Gone | ErrorKind::Disabled) { ErrorKind::Unusable } else { kind }
 }
 
 /// What it means that all refuse. Only the same answer from all says something about the list as a whole: "too new"

@@ -1,3 +1,4 @@
+mod failover;
 mod stopped;
 
 use std::sync::Arc;

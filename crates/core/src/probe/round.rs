@@ -33,15 +33,17 @@ impl Prober {
     pub(super) async fn examine(&mut self, call: &Call) -> Result<(Observation, Arc<Snapshot>), RoundFailure> {
         (self.restored, self.suspected, self.found) = (None, false, false);
         self.writer.lineage().begin_round();
+        self.key.upkeep(call).await;
         let now = self.writer.load();
         let mut current = now.snapshot.clone();
-        let mut shut = None;
+        let (mut shut, mut unopened) = (None, None);
         match &current {
             Some(snapshot) => match self.reopen(snapshot, call).await {
                 Ok(()) => {
                     self.found = true;
                     self.writer.proven();
                 }
+                Err(error) if self.key.is_composed() => unopened = Some(error),
                 Err(error) => match error.kind() {
                     ErrorKind::Unauthentic => return Err(self.replaced(error)),
                     ErrorKind::Gone => return Err(self.gone(error)),
@@ -70,6 +72,13 @@ impl Prober {
             ErrorKind::Stopped => RoundFailure { stop: Some(error.to_string()), ..error.into() },
             _ => error.into(),
         })?;
+        if let (Some(error), Some(snapshot)) = (unopened, &current) {
+            // What its members wrapped before is theirs to judge. Either others write by now, or the round ends here.
+            if seen.versions.iter().any(|info| info.version == snapshot.version) {
+                return Err(error.into());
+            }
+            current = None;
+        }
         if let Some(error) = shut {
             let kinship = self.writer.lineage().compare(&seen);
             match kinship {

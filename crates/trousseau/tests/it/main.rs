@@ -22,6 +22,7 @@ mod pending;
 mod picture;
 mod process;
 mod reload;
+mod renewal;
 mod service_manager;
 mod serving;
 mod slow_encrypt;

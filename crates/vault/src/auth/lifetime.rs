@@ -48,6 +48,13 @@ impl Lifetime {
         Self { renew, last: Mutex::new(None) }
     }
 
+    /// Renews the token if that is wanted and due.
+    pub(crate) async fn keep(&self, client: &Client, token: &Arc<Token>, call: &Call) {
+        if self.renew {
+            self.standing(client, token, call).await;
+        }
+    }
+
     /// How Vault stands to `token`: asked at most once a minute, sooner for one that lives less than four. Renews it
     /// then if that is wanted and half of its life is over; that a renewal failed is only logged.
     pub(crate) async fn standing(&self, client: &Client, token: &Arc<Token>, call: &Call) -> Standing {

@@ -4,10 +4,10 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use trousseau_core::{ErrorKind, Provider};
+use trousseau_core::{ErrorKind, Observation, Provider, ProviderError};
 use trousseau_testkit::ca::TestCa;
 use trousseau_testkit::https::{Front, Reply, ScriptedServer};
-use trousseau_vault::Environment;
+use trousseau_vault::{Environment, VaultProvider};
 
 use super::{DECRYPT, ENCRYPT, Fake, call, config, data, good, seed, unwrap, wrap};
 
@@ -128,6 +128,12 @@ async fn a_standby_that_redirects_is_not_followed() {
     assert!(elsewhere.server.requests().is_empty(), "the token would go wherever the answer points");
 }
 
+/// What a round does at its beginning and its end.
+async fn probe(provider: &VaultProvider) -> Result<Observation, ProviderError> {
+    provider.upkeep(&call()).await;
+    provider.observe(&call()).await
+}
+
 #[tokio::test]
 async fn renewed_certificates_are_read_by_the_next_probe() {
     let (ca, before) = (TestCa::new(), TestCa::new());
@@ -139,12 +145,12 @@ async fn renewed_certificates_are_read_by_the_next_probe() {
     let provider = config.build(&Environment::default()).unwrap();
     assert_eq!(provider.observe(&call()).await.unwrap_err().kind(), ErrorKind::Unreachable);
     fs::copy(ca.file(), &file).unwrap();
-    provider.observe(&call()).await.unwrap();
+    probe(&provider).await.unwrap();
     let connections = server.connections();
     fs::write(&file, "half a fi").unwrap();
-    provider.observe(&call()).await.unwrap();
+    probe(&provider).await.unwrap();
     fs::remove_file(&file).unwrap();
-    provider.observe(&call()).await.unwrap();
+    probe(&provider).await.unwrap();
     assert_eq!(server.connections(), connections, "the client before stays in use, with its connections");
 }
 
