@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -28,6 +29,8 @@ use listener::{Bounded, Peer};
 pub struct AdminState {
     /// The keyring in use.
     pub current: Arc<Current>,
+    /// Whether kube-apiserver can connect.
+    pub listening: AtomicBool,
     /// The registry behind /metrics.
     pub metrics: Arc<Metrics>,
     /// Lines for `/readyz?verbose` that the keyring doesn't know: configuration in use, pending or refused.
@@ -81,7 +84,7 @@ async fn alive() -> &'static str {
 }
 
 async fn ready(State(state): State<Arc<AdminState>>, RawQuery(query): RawQuery) -> Response {
-    let ready = state.current.health().is_some_and(|health| health.ready);
+    let ready = state.listening.load(Ordering::Relaxed) && state.current.health().is_some_and(|health| health.ready);
     let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let verbose =
         query.is_some_and(|query| query.split('&').any(|word| word == "verbose" || word.starts_with("verbose=")));
@@ -102,6 +105,9 @@ fn report(state: &AdminState) -> String {
         // Writing into a String can't fail.
         let _ = writeln!(page, "[{mark}] {text}");
     };
+    if !state.listening.load(Ordering::Relaxed) {
+        line('-', "nothing listens on the socket: kube-apiserver can't connect".into());
+    }
     match state.current.get() {
         None => line('-', "no keyring: no usable configuration was read yet".into()),
         Some(keyring) => {

@@ -3,18 +3,27 @@
 
 mod checks;
 mod inherited;
+mod owned;
 
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{fs, process};
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use thiserror::Error;
 use tokio::net::UnixListener;
+use tokio::time::sleep;
 
 pub use checks::answers;
 pub use inherited::inherit;
+pub use owned::{Found, OwnedFile};
+
+/// Tries to lock the folder, and the time between two.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// The longest path that fits a socket address, without the closing zero (unix(7)).
 pub const MAX_PATH: usize = 107;
@@ -111,56 +120,29 @@ impl Prepared {
     ///
     /// # Errors
     /// As [`prepare`]: the place is looked at once more, under a lock that two starts at once share.
-    pub fn publish(self) -> Result<Published, SocketError> {
+    pub async fn publish(self) -> Result<Published, SocketError> {
         let Self { listener, beside, config } = self;
         let step = |step, source| SocketError::Step { path: config.path.clone(), step, source };
         let folder = fs::File::open(folder(&config.path)).map_err(|source| step("open its folder", source))?;
-        flock(&folder, FlockOperation::LockExclusive).map_err(|errno| step("lock its folder", errno.into()))?;
+        lock(&folder).await.map_err(|errno| step("lock its folder; see who holds it with `fuser`", errno.into()))?;
         checks::occupant(&config)?;
         let file = beside.moved(&config.path).map_err(|source| step("rename it into place", source))?;
         Ok(Published { listener: Listener { inner: listener, queue_is_shared: false }, file })
     }
 }
 
-/// A socket file that is removed on drop, but only while device and inode are still the ones that we made; one that
-/// systemd made is left.
-#[derive(Debug)]
-pub struct OwnedFile {
-    path: PathBuf,
-    identity: (u64, u64),
-    keep: bool,
-}
-
-impl OwnedFile {
-    fn new(path: PathBuf) -> io::Result<Self> {
-        let metadata = fs::symlink_metadata(&path)?;
-        Ok(Self { path, identity: (metadata.dev(), metadata.ino()), keep: false })
-    }
-
-    fn moved(mut self, to: &Path) -> io::Result<Self> {
-        fs::rename(&self.path, to)?;
-        self.path = to.to_owned();
-        Ok(self)
-    }
-
-    /// Where it lies.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// True while the path still leads to the file that we made; false once another process took it over.
-    pub fn is_ours(&self) -> bool {
-        fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.identity)
-    }
-}
-
-impl Drop for OwnedFile {
-    fn drop(&mut self) {
-        if !self.keep && self.is_ours() {
-            // Left behind it is only stale, and the next start replaces it.
-            let _ = fs::remove_file(&self.path);
+/// Locks the folder for as long as it stays open. Whoever may read it could lock it too, and is not waited for long:
+/// between two of us it takes some microseconds.
+async fn lock(folder: &fs::File) -> Result<(), Errno> {
+    let mut last = Errno::AGAIN;
+    for _ in 0..LOCK_TRIES {
+        match flock(folder, FlockOperation::NonBlockingLockExclusive) {
+            Err(error @ (Errno::AGAIN | Errno::INTR)) => last = error,
+            done => return done,
         }
+        sleep(LOCK_PAUSE).await;
     }
+    Err(last)
 }
 
 /// Binds under a name no longer than the final one, as the final one may be as long as an address can be.
@@ -172,7 +154,7 @@ fn bind_beside(path: &Path) -> io::Result<(UnixListener, OwnedFile)> {
         let name = format!("{seed:08x}{:08x}", seed.rotate_left(13).wrapping_mul(0xC2B2_AE35));
         let beside = folder(path).join(&name[name.len() - length..]);
         match UnixListener::bind(&beside) {
-            Ok(listener) => return Ok((listener, OwnedFile::new(beside)?)),
+            Ok(listener) => return Ok((listener, OwnedFile::made(beside)?)),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = error,
             Err(error) => return Err(error),
         }

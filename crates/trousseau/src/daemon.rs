@@ -175,7 +175,7 @@ impl Daemon {
                 }
                 () = changed(watcher.as_mut()) => self.reload(Cause::Change).await,
                 _ = tick.tick() => {
-                    self.manager.alive(&self.current);
+                    self.manager.alive(&self.current, self.serving.is_some());
                     if self.again.is_some_and(|at| at <= Instant::now()) {
                         self.try_again().await;
                     }
@@ -186,14 +186,12 @@ impl Daemon {
                     } else if pending && !self.reloader.is_pending() && self.refused.is_none() {
                         self.admin.note("configuration", "in use".to_owned());
                     }
-                    if let Some(serving) = &mut self.serving {
-                        if !serving.file.is_ours() {
-                            info!(path = %serving.file.path().display(), "another process took the socket over: draining");
-                            return Ok(());
-                        }
-                        if serving.task.is_finished() {
-                            return Err(Failure::Failed(anyhow!("the gRPC server ended by itself")));
-                        }
+                    if self.look_at_socket().await {
+                        info!("another process took the socket over: draining");
+                        return Ok(());
+                    }
+                    if self.serving.as_ref().is_some_and(|serving| serving.task.is_finished()) {
+                        return Err(Failure::Failed(anyhow!("the gRPC server ended by itself")));
                     }
                 }
             }

@@ -1,10 +1,11 @@
 //! Connections to the admin endpoint, bounded in number and in life, so that slow or silent clients take nothing from
 //! the plugin.
 
+use std::collections::VecDeque;
+use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,22 +13,39 @@ use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Connections at once; a scraper and a kubelet need two.
+/// Connections at once; a scraper and a kubelet need two. The next one ends the oldest: kubelet must be heard, or it
+/// restarts a plugin that works.
 const CONNECTIONS: usize = 32;
 /// The life of a connection, after which the client connects again.
 const LIFE: Duration = Duration::from_secs(120);
 
 pub(super) struct Bounded {
     inner: TcpListener,
-    places: Arc<Semaphore>,
+    /// The oldest first; cancelled is who has ended.
+    open: VecDeque<CancellationToken>,
 }
 
 impl Bounded {
     pub(super) fn new(inner: TcpListener) -> Self {
-        Self { inner, places: Arc::new(Semaphore::new(CONNECTIONS)) }
+        Self { inner, open: VecDeque::with_capacity(CONNECTIONS) }
+    }
+
+    fn admit(&mut self, inner: TcpStream) -> Mortal {
+        self.open.retain(|connection| !connection.is_cancelled());
+        if self.open.len() >= CONNECTIONS
+            && let Some(oldest) = self.open.pop_front()
+        {
+            oldest.cancel();
+        }
+        let place = CancellationToken::new();
+        self.open.push_back(place.clone());
+        let end = place.clone().cancelled_owned();
+        // Whether its time is over or its place is taken.
+        let end = Box::pin(async move { drop(timeout(LIFE, end).await) });
+        Mortal { inner, end, _place: place.drop_guard() }
     }
 }
 
@@ -37,12 +55,8 @@ impl Listener for Bounded {
 
     async fn accept(&mut self) -> (Mortal, SocketAddr) {
         loop {
-            let place = Arc::clone(&self.places).acquire_owned().await;
             match self.inner.accept().await {
-                Ok((inner, peer)) => {
-                    let end = Box::pin(sleep_until(Instant::now() + LIFE));
-                    return (Mortal { inner, end, _place: place.ok() }, peer);
-                }
+                Ok((inner, peer)) => return (self.admit(inner), peer),
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             }
         }
@@ -66,8 +80,8 @@ impl Connected<IncomingStream<'_, Bounded>> for Peer {
 /// A connection that ends on its own.
 pub(super) struct Mortal {
     inner: TcpStream,
-    end: Pin<Box<Sleep>>,
-    _place: Option<OwnedSemaphorePermit>,
+    end: Pin<Box<dyn Future<Output = ()> + Send>>,
+    _place: DropGuard,
 }
 
 impl AsyncRead for Mortal {

@@ -11,12 +11,11 @@ use super::{Listener, OwnedFile, Published};
 /// called again for the same one. Must run inside a tokio runtime.
 ///
 /// # Errors
-/// A socket without a path, or whose file is gone.
+/// A socket without a path. One whose file is gone is still served: whoever is connected needs it.
 pub fn inherit(listener: &net::UnixListener) -> io::Result<Published> {
     let address = listener.local_addr()?;
     let path = address.as_pathname().ok_or_else(|| io::Error::other("the inherited socket has no path"))?;
-    let mut file = OwnedFile::new(path.to_owned())?;
-    file.keep = true;
+    let file = OwnedFile::given(path);
     let listener = listener.try_clone()?;
     listener.set_nonblocking(true)?;
     Ok(Published { listener: Listener { inner: UnixListener::from_std(listener)?, queue_is_shared: true }, file })

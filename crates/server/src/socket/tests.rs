@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use super::{MAX_PATH, SocketConfig, SocketError, prepare};
+use super::{Found, MAX_PATH, SocketConfig, SocketError, inherit, prepare};
 
 fn config(path: PathBuf) -> SocketConfig {
     SocketConfig { path, mode: 0o660, uid: None, gid: None, take_over: false }
@@ -22,7 +22,7 @@ async fn the_socket_appears_with_its_mode_and_goes_with_its_owner() {
     let (folder, path) = place();
     let prepared = prepare(config(path.clone())).unwrap();
     assert!(!path.exists(), "nothing is at the path before it is published");
-    let published = prepared.publish().unwrap();
+    let published = prepared.publish().await.unwrap();
     let metadata = fs::symlink_metadata(&path).unwrap();
     assert!(metadata.file_type().is_socket());
     assert_eq!(metadata.permissions().mode() & 0o777, 0o660);
@@ -37,7 +37,7 @@ async fn a_stale_socket_is_replaced() {
     let (_folder, path) = place();
     drop(StdListener::bind(&path).unwrap());
     assert!(path.exists(), "left behind, as after kill -9");
-    let published = prepare(config(path.clone())).unwrap().publish().unwrap();
+    let published = prepare(config(path.clone())).unwrap().publish().await.unwrap();
     assert!(published.file.is_ours());
 }
 
@@ -53,9 +53,9 @@ async fn a_live_socket_is_refused_without_take_over() {
 #[tokio::test]
 async fn a_live_socket_is_taken_over_and_the_old_owner_leaves_it_alone() {
     let (_folder, path) = place();
-    let old = prepare(config(path.clone())).unwrap().publish().unwrap();
+    let old = prepare(config(path.clone())).unwrap().publish().await.unwrap();
     let taking = SocketConfig { take_over: true, ..config(path.clone()) };
-    let new = prepare(taking).unwrap().publish().unwrap();
+    let new = prepare(taking).unwrap().publish().await.unwrap();
     assert!(!old.file.is_ours() && new.file.is_ours());
     drop(old);
     assert!(path.exists(), "the old owner removes only its own file");
@@ -66,8 +66,42 @@ async fn a_live_socket_is_taken_over_and_the_old_owner_leaves_it_alone() {
 async fn two_starts_at_once_do_not_both_win() {
     let (_folder, path) = place();
     let (first, second) = (prepare(config(path.clone())).unwrap(), prepare(config(path.clone())).unwrap());
-    let _won = first.publish().unwrap();
-    assert!(matches!(second.publish().unwrap_err(), SocketError::Live(_)));
+    let _won = first.publish().await.unwrap();
+    assert!(matches!(second.publish().await.unwrap_err(), SocketError::Live(_)));
+}
+
+/// Whoever may read the folder may lock it.
+#[tokio::test(start_paused = true)]
+async fn a_folder_that_another_holds_locked_is_an_error_and_no_wait_for_ever() {
+    let (folder, path) = place();
+    let held = fs::File::open(folder.path()).unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::LockShared).unwrap();
+    let error = prepare(config(path.clone())).unwrap().publish().await.unwrap_err();
+    assert!(error.to_string().contains("lock its folder"), "{error}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left beside");
+    drop(held);
+    assert!(prepare(config(path)).unwrap().publish().await.unwrap().file.is_ours());
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_is_told_from_one_that_is_anothers() {
+    let (_folder, path) = place();
+    let published = prepare(config(path.clone())).unwrap().publish().await.unwrap();
+    fs::remove_file(&path).unwrap();
+    assert_eq!(published.file.found(), Found::Nothing);
+    let _other = StdListener::bind(&path).unwrap();
+    assert_eq!(published.file.found(), Found::Another);
+    drop(published);
+    assert!(path.exists());
+}
+
+/// systemd passes the same socket on at each restart, and makes its file only once.
+#[tokio::test]
+async fn an_inherited_socket_whose_file_is_gone_is_served() {
+    let (_folder, path) = place();
+    let unit = StdListener::bind(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    assert_eq!(inherit(&unit).unwrap().file.found(), Found::Nothing);
 }
 
 #[tokio::test]
@@ -87,7 +121,7 @@ async fn a_path_that_fits_exactly_works_and_one_more_byte_is_refused() {
     let folder = TempDir::new().unwrap();
     let base = folder.path().to_str().unwrap().len() + 1;
     let path = |length: usize| folder.path().join("s".repeat(length - base));
-    let published = prepare(config(path(MAX_PATH))).unwrap().publish().unwrap();
+    let published = prepare(config(path(MAX_PATH))).unwrap().publish().await.unwrap();
     assert!(UnixStream::connect(path(MAX_PATH)).is_ok());
     drop(published);
     let error = prepare(config(path(MAX_PATH + 1))).unwrap_err().to_string();
@@ -113,6 +147,6 @@ async fn a_bad_folder_is_refused_with_the_remedy() {
 async fn a_name_of_one_byte_has_room_beside_it() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("s");
-    let _published = prepare(config(path.clone())).unwrap().publish().unwrap();
+    let _published = prepare(config(path.clone())).unwrap().publish().await.unwrap();
     assert!(UnixStream::connect(path).is_ok());
 }

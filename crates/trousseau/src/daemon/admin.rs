@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -30,7 +31,8 @@ const GRACE: Duration = Duration::from_millis(500);
 
 impl AdminEndpoint {
     pub(super) fn new(current: Arc<Current>, metrics: Arc<Metrics>) -> Self {
-        let state = Arc::new(AdminState { current, metrics, notes: ArcSwap::default() });
+        let state =
+            Arc::new(AdminState { current, listening: AtomicBool::default(), metrics, notes: ArcSwap::default() });
         Self { state, notes: BTreeMap::new(), running: None }
     }
 
@@ -46,6 +48,11 @@ impl AdminEndpoint {
     pub(super) fn unnote(&mut self, topic: &'static str) {
         self.notes.remove(topic);
         self.tell();
+    }
+
+    /// Says whether kube-apiserver can connect.
+    pub(super) fn set_listening(&self, listening: bool) {
+        self.state.listening.store(listening, Ordering::Relaxed);
     }
 
     fn tell(&self) {

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use trousseau_server::grpc::{self, GrpcConfig};
-use trousseau_server::socket::{OwnedFile, answers};
+use trousseau_server::socket::{Found, OwnedFile, answers};
 
 use super::{Daemon, socket};
 use crate::cli::Failure;
@@ -67,10 +67,16 @@ impl Daemon {
         self.serving.as_ref().is_some_and(|serving| serving.early && self.config.is_some())
     }
 
+    /// The file of the socket that we made is gone, and nobody can connect. One that was passed on is its unit's to make.
+    fn is_lost(&self) -> bool {
+        self.options.inherited.is_none()
+            && self.serving.as_ref().is_some_and(|serving| serving.file.found() == Found::Nothing)
+    }
+
     /// A process that takes over waits until it can answer, so long as `socket::TAKE_OVER`.
     async fn open_socket(&mut self) -> Result<(), Failure> {
         let early = self.is_early();
-        if self.serving.is_some() && !early {
+        if self.serving.is_some() && !early && !self.is_lost() {
             return Ok(());
         }
         let Some(socket) = self.place().cloned() else {
@@ -89,7 +95,7 @@ impl Daemon {
                 if waits {
                     socket::wait_until_ready(&self.current, &socket.path).await?;
                 }
-                prepared.publish().map_err(|error| Failure::Failed(error.into()))?
+                prepared.publish().await.map_err(|error| Failure::Failed(error.into()))?
             }
         };
         let config = socket::grpc_config(self.config.as_ref(), &socket);
@@ -98,16 +104,38 @@ impl Daemon {
         info!(path = %published.file.path().display(), take_over = self.options.take_over, "listening");
         let early_now = self.config.is_none();
         let serving = Serving { file: published.file, socket, config, early: early_now, stop, task };
-        if let Some(early) = self.serving.replace(serving) {
-            early.stop.cancel();
+        if let Some(before) = self.serving.replace(serving) {
+            before.stop.cancel();
         }
+        self.admin.set_listening(true);
         Ok(())
+    }
+
+    /// Looks whether the socket is still where it was; true if another process has its place.
+    pub(super) async fn look_at_socket(&mut self) -> bool {
+        let found = self.serving.as_ref().map(|serving| serving.file.found());
+        self.admin.set_listening(found == Some(Found::Ours));
+        match found {
+            Some(Found::Nothing) if self.options.inherited.is_some() => {
+                let text =
+                    "its file is gone, and nobody can connect any more; run `systemctl restart` on the socket unit";
+                if self.admin.note("socket", text.to_owned()) {
+                    error!("the socket: {text}");
+                }
+            }
+            Some(Found::Nothing) if self.again.is_none() => {
+                warn!("the socket's file is gone: making it anew");
+                self.open_or_say().await;
+            }
+            _ => {}
+        }
+        found == Some(Found::Another)
     }
 
     /// Binds what the configuration says; what can't be had is said and tried again, and nothing else ends for it.
     pub(super) async fn open_or_say(&mut self) {
         let admin = self.open_admin().await;
-        let waits = (self.serving.is_none() || self.is_early()) && self.waits_to_take_over();
+        let waits = (self.serving.is_none() || self.is_early() || self.is_lost()) && self.waits_to_take_over();
         let socket = if waits { Ok(()) } else { self.open_socket().await };
         if socket.is_err() && self.config.as_ref().is_some_and(|config| config.socket.allow.is_some()) {
             // The early socket lets in whom the configuration doesn't.

@@ -49,11 +49,14 @@ impl ServiceManager {
 
     /// Still turning, and how it is. Said by a task of its own, so that both the main loop, which calls this, and the
     /// workers, which serve the socket, must turn for it.
-    pub(super) fn alive(&mut self, current: &Current) {
+    pub(super) fn alive(&mut self, current: &Current, listening: bool) {
         if watchdog_enabled().is_some() {
             tokio::spawn(async { say(&[NotifyState::Watchdog]) });
         }
-        let status = status(current);
+        let mut status = status(current);
+        if !listening {
+            status.push_str("; not listening yet");
+        }
         if status != self.status {
             say(&[NotifyState::Status(&status)]);
             self.status = status;

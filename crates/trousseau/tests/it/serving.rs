@@ -1,15 +1,18 @@
 //! A serving process: signals, drain, take-over, late configuration, admin pages.
 
 use std::fs;
+use std::io::Read as _;
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tonic::Code;
 
-use crate::process::{Client, Serve, UID, free_port, get, http, local, wait_for};
+use crate::process::{Client, Serve, UID, command, free_port, get, http, local, wait_for};
 
 #[test]
 fn sigterm_drains_and_unlinks_though_a_client_says_nothing() {
@@ -46,6 +49,88 @@ fn a_live_socket_is_refused_and_taken_over_on_request() {
     assert!(socket.exists(), "and leaves the new one's socket alone");
     let mut client = Client::connect(&socket);
     assert_eq!(client.decrypt(&made).unwrap(), [7; 32]);
+}
+
+/// As behind a journal that hangs, or a pipe whose reader was stopped.
+#[test]
+fn a_log_that_nobody_reads_holds_up_no_call() {
+    let (dir, text) = local("admin: off\n");
+    fs::write(dir.path().join("config.yaml"), text).unwrap();
+    let config = dir.path().join("config.yaml").display().to_string();
+    let mut child = command(&["serve", "--config", &config]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut client = Client::connect(&dir.path().join("kms.sock"));
+    wait_for("Status", 20, || client.status().is_ok_and(|status| status.healthz == "ok"));
+    let mut refused = client.encrypt(&[7; 32]).unwrap();
+    refused.ciphertext[0] ^= 1;
+    // A line each, some 300 bytes long: more than five pipes full.
+    for _ in 0..1_000 {
+        assert!(client.decrypt(&refused).is_err());
+    }
+    let answer = client.status();
+    let working = client.encrypt(&[7; 32]);
+    child.kill().unwrap();
+    let mut log = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    child.wait().unwrap();
+    assert_eq!((answer.unwrap().healthz.as_str(), working.is_ok()), ("ok", true));
+    assert!(log.len() >= 60_000, "the pipe was full: {} bytes", log.len());
+}
+
+/// kubelet asks the endpoint at intervals, and restarts a plugin that does not answer.
+#[test]
+fn silent_connections_to_the_admin_endpoint_keep_nobody_out() {
+    let admin = free_port();
+    let (dir, text) = local(&format!("admin: 127.0.0.1:{admin}\n"));
+    let serve = Serve::configured(dir.path(), &text);
+    wait_for("readyz", 20, || get(admin, "/readyz").starts_with("HTTP/1.1 200"));
+    let silent: Vec<_> = (0..200).map(|_| TcpStream::connect(("127.0.0.1", admin)).unwrap()).collect();
+    let began = Instant::now();
+    for page in ["/livez", "/readyz", "/metrics"] {
+        assert!(get(admin, page).starts_with("HTTP/1.1 200"), "{page}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    // Of those, the oldest had to go.
+    silent[0].set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    assert_eq!((&silent[0]).read(&mut [0; 1]).unwrap_or_default(), 0);
+    drop(serve);
+}
+
+#[test]
+fn a_socket_file_that_is_removed_is_made_anew_and_connections_live_on() {
+    let admin = free_port();
+    let (dir, text) = local(&format!("admin: 127.0.0.1:{admin}\n"));
+    let mut serve = Serve::configured(dir.path(), &text);
+    let socket = dir.path().join("kms.sock");
+    let mut client = Client::connect(&socket);
+    client.wait_ok(&serve);
+    let made = client.encrypt(&[7; 32]).unwrap();
+    fs::remove_file(&socket).unwrap();
+    assert_eq!(client.decrypt(&made).unwrap(), [7; 32], "whoever is connected stays so");
+    wait_for("the socket", 10, || UnixStream::connect(&socket).is_ok());
+    assert_eq!(Client::connect(&socket).decrypt(&made).unwrap(), [7; 32]);
+    wait_for("readyz", 10, || get(admin, "/readyz").starts_with("HTTP/1.1 200"));
+    serve.signal(Signal::TERM);
+    assert_eq!(serve.wait(20), Some(0), "{}", serve.log());
+    assert!(!socket.exists());
+}
+
+/// A rollout must not go on to the next node, and somebody has to be told.
+#[test]
+fn a_process_that_can_not_listen_is_not_ready() {
+    let (dir, text) = local("");
+    let (admin, file, socket) = (free_port(), dir.path().join("late.yaml"), dir.path().join("kms.sock"));
+    let serve =
+        Serve::start(dir.path(), &["--config", file.to_str().unwrap(), "--admin", &format!("127.0.0.1:{admin}")]);
+    wait_for("it to wait", 5, || serve.log().contains("waiting for it"));
+    let other = UnixListener::bind(&socket).unwrap();
+    fs::write(&file, text).unwrap();
+    wait_for("its trouble", 10, || get(admin, "/readyz?verbose").contains("another process answers there"));
+    wait_for("its key", 10, || get(admin, "/readyz?verbose").contains("[+] key_id t1."));
+    let page = get(admin, "/readyz?verbose");
+    assert!(page.starts_with("HTTP/1.1 503") && page.contains("[-] nothing listens on the socket"), "{page}");
+    drop(other);
+    wait_for("readyz", 15, || get(admin, "/readyz").starts_with("HTTP/1.1 200"));
+    Client::connect(&socket).wait_ok(&serve);
 }
 
 #[test]
