@@ -1,8 +1,11 @@
 //! The log: JSON or text on standard error, with a level that can be changed while it runs.
 
+mod lines;
+
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
+use lines::Lines;
 use thiserror::Error;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -24,6 +27,14 @@ pub enum Format {
 pub struct Log {
     filter: reload::Handle<Targets, Registry>,
     levels: Mutex<Levels>,
+    lines: Lines,
+}
+
+impl Drop for Log {
+    /// At the end of a process: its last lines are written.
+    fn drop(&mut self) {
+        self.lines.flush();
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -41,23 +52,27 @@ pub enum LogError {
     /// A second start in one process.
     #[error("the log was started before")]
     Started(#[from] TryInitError),
+    /// No thread for the lines.
+    #[error("the log can't have a thread")]
+    Thread(#[from] io::Error),
 }
 
 impl Log {
     /// Starts the process's log at a level (`error`, `warn`, `info`, `debug`, `trace`).
     ///
     /// # Errors
-    /// An unknown level; a second start.
+    /// An unknown level; a second start; no thread.
     pub fn start(level: &str, format: Format, colour: bool) -> Result<Self, LogError> {
         let configured = parse(level)?;
         let (filter, handle) = reload::Layer::new(targets(configured));
-        let lines = fmt::layer().with_writer(io::stderr).with_ansi(colour);
-        let lines = match format {
-            Format::Json => lines.json().flatten_event(true).boxed(),
-            Format::Text => lines.with_target(false).boxed(),
+        let lines = Lines::to(io::stderr())?;
+        let layer = fmt::layer().with_writer(lines.clone()).with_ansi(colour);
+        let layer = match format {
+            Format::Json => layer.json().flatten_event(true).boxed(),
+            Format::Text => layer.with_target(false).boxed(),
         };
-        tracing_subscriber::registry().with(filter).with(lines).try_init()?;
-        Ok(Self { filter: handle, levels: Mutex::new(Levels { configured, debugging: false }) })
+        tracing_subscriber::registry().with(filter).with(layer).try_init()?;
+        Ok(Self { filter: handle, levels: Mutex::new(Levels { configured, debugging: false }), lines })
     }
 
     /// Sets the level from now on; ends a debugging phase.

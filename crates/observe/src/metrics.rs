@@ -193,6 +193,13 @@ impl Metrics {
         self.reloads.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
+    /// Forgets what was said of keys before: those that now come have breakers of their own, closed at first.
+    pub fn keys_change(&self) {
+        self.breaker.clear();
+        self.credential.clear();
+        self.skew.clear();
+    }
+
     /// Replaces the list of the configuration's warnings.
     pub fn set_warnings(&self, codes: impl IntoIterator<Item = &'static str>) {
         self.warnings.clear();

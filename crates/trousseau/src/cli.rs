@@ -8,7 +8,7 @@ mod keygen;
 mod providers;
 mod serve;
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::panic;
 use std::process::ExitCode;
 
@@ -85,7 +85,7 @@ pub fn main() -> ExitCode {
         Err(Failure::Failed(error)) => (1, error),
         Err(Failure::Usage(error)) => (2, error),
     };
-    eprintln!("trousseau: {error:#}");
+    let _ = writeln!(io::stderr(), "trousseau: {error:#}");
     ExitCode::from(code)
 }
 
@@ -98,9 +98,10 @@ pub fn harden() {
     let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
     // Refused in some sandboxes, where it is then the sandbox's affair.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-    panic::set_hook(Box::new(|info| match info.location() {
-        Some(place) => eprintln!("trousseau: panic at {place}; please report it"),
-        None => eprintln!("trousseau: panic; please report it"),
+    panic::set_hook(Box::new(|info| {
+        let place = info.location().map(|place| format!(" at {place}")).unwrap_or_default();
+        // A panic in here, over a standard error that nobody reads, would end the process.
+        let _ = writeln!(io::stderr(), "trousseau: panic{place}; please report it");
     }));
     // One TLS module for the process; a second install only says that it is there.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
