@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::bail;
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
-use trousseau_core::{Key, Keyring};
+use trousseau_core::{ErrorKind, Health, Key, Keyring};
 use trousseau_observe::Metrics;
 use trousseau_server::Current;
 
@@ -162,7 +162,8 @@ impl Reloader {
             return Ok(());
         }
         let failing = self.running.as_ref().is_some_and(|running| running.keyring.health().failure.is_some());
-        if failing && pending.same_key && pending.keyring.health().stopped.is_none() {
+        let hopeful = may_become_good(&pending.keyring.health());
+        if failing && pending.same_key && hopeful {
             // The running one began to fail meanwhile: if only the way to the key changed, the new one wins now, with
             // what is announced by now.
             let told = self.refused.clone();
@@ -182,12 +183,21 @@ impl Reloader {
         if let Some(before) = self.running.take() {
             before.hand_on(&built);
         }
+        self.metrics.keys_change();
         let running = built.start();
         self.current.replace(Arc::clone(&running.keyring));
         self.running = Some(running);
         self.metrics.reload("applied");
         info!("configuration in use");
     }
+}
+
+/// What a KMS that answers has said against a configuration, it will say again; silence may end.
+fn may_become_good(trial: &Health) -> bool {
+    use ErrorKind::{BadAnswer, Lagging, Malformed, Unusable};
+    let refused =
+        trial.failure.as_ref().is_some_and(|(kind, _)| matches!(kind, BadAnswer | Lagging | Malformed | Unusable));
+    trial.stopped.is_none() && !refused
 }
 
 fn same_writing_key(running: &Keyring, next: &Keyring) -> bool {
