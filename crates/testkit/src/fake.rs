@@ -60,7 +60,7 @@ pub struct Habits {
     pub observes_late: bool,
     /// With `newest_only`: what wraps is one version behind what is observed.
     pub wraps_late: bool,
-    /// What it says of the size of its wraps, in bytes.
+    /// The size of its wraps in bytes: what it says, and beyond 60 also what it makes of a seed.
     pub wrap_size: usize,
 }
 
@@ -75,8 +75,29 @@ impl Default for Habits {
             told_on_unwrap: false,
             observes_late: false,
             wraps_late: false,
-            wrap_size: 60,
+            wrap_size: SEED_WRAP,
         }
+    }
+}
+
+/// What AES-256-GCM makes of a seed: nonce, 32 bytes, tag.
+const SEED_WRAP: usize = 60;
+
+/// Fills a wrap up to this size; its own length comes last.
+fn pad(wrap: &mut Vec<u8>, size: usize) {
+    if size > SEED_WRAP + 2 {
+        let length = wrap.len() as u16;
+        wrap.resize(size - 2, 0);
+        wrap.extend(length.to_be_bytes());
+    }
+}
+
+fn unpadded(wrap: &[u8], size: usize) -> &[u8] {
+    match wrap {
+        [bytes @ .., high, low] if size > SEED_WRAP + 2 => {
+            bytes.get(..u16::from_be_bytes([*high, *low]).into()).unwrap_or(wrap)
+        }
+        _ => wrap,
     }
 }
 
@@ -285,6 +306,7 @@ impl Provider for FakeProvider {
         if state.habits.told_on_unwrap {
             wrapped.version = asked.clone();
         }
+        pad(&mut wrapped.bytes, state.habits.wrap_size);
         match fault {
             Some(Fault::EmptyWrap) => wrapped.bytes.clear(),
             Some(Fault::Oversize) => wrapped.bytes.resize(trousseau_core::MAX_STORED + 1, 0),
@@ -305,6 +327,7 @@ impl Provider for FakeProvider {
         let mut opened = {
             let state = self.state();
             let key = state.key()?;
+            let wrap = unpadded(wrap, state.habits.wrap_size);
             match state.habits.told_on_unwrap {
                 true => key.unwrap_as_any(wrap, aad)?,
                 false => key.unwrap(version, wrap, aad)?,

@@ -1,6 +1,7 @@
 //! Another KMS plugin, in Go and with no knowledge of Trousseau, as the KMS behind it.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -108,6 +109,24 @@ fn secrets_are_encrypted_by_another_plugin_of_kms_v1() {
     rig.api.restart().unwrap();
     assert!(rig.is_readable("first"), "the other plugin reads under its older key: {}", rig.trousseau.log());
     assert!(rig.trousseau.log().contains("plugin-v1"), "{}", rig.trousseau.log());
+}
+
+/// `bench` drives any plugin: this one is in Go, on grpc-go and k8s.io/kms.
+#[test]
+fn bench_makes_every_call_of_both_apis_on_a_plugin_in_go() {
+    for (api, flag) in [(KmsApi::V1, "v1"), (KmsApi::V2, "v2")] {
+        let dir = TempDir::with_prefix("trousseau-").unwrap();
+        let other = KmsPlugin::start(dir.path(), api).unwrap();
+        let socket = other.socket().display().to_string();
+        for call in ["encrypt", "decrypt", "status"] {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_trousseau"));
+            command.args(["bench", "--socket", &socket, "--api", flag, "--call", call, "--calls", "500"]);
+            let output = command.args(["-c", "8", "--output", "json"]).output().unwrap();
+            let error = String::from_utf8_lossy(&output.stderr);
+            let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect(&error);
+            assert_eq!((&report["calls"], &report["failed"]), (&500.into(), &0.into()), "{api:?} {report}\n{error}");
+        }
+    }
 }
 
 /// The key behind the plugin is another one suddenly: nothing is encrypted any more, and it is said.

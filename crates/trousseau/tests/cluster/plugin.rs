@@ -18,6 +18,8 @@ pub(crate) struct Plugin {
     pub(crate) admin: u16,
 }
 
+const LOG: &str = "trousseau.log";
+
 impl Plugin {
     /// Starts `serve --config DIR/config.yaml`; `configuration` gets the folder and the admin port.
     pub(crate) fn start(dir: &Path, configuration: impl FnOnce(&Path, u16) -> String) -> Self {
@@ -102,6 +104,16 @@ impl Plugin {
         assert!(ended.success(), "it ended with {ended}; log:\n{}", self.log());
     }
 
+    /// Takes away what else lies in its folder, as on a node that was made anew; the log stays, for who reads it.
+    pub(crate) fn forget_all_but(&self, kept: &[&str]) {
+        for entry in fs::read_dir(&self.dir).unwrap().map(Result::unwrap) {
+            let name = entry.file_name().into_string().unwrap();
+            if entry.file_type().unwrap().is_file() && !kept.contains(&name.as_str()) && name != LOG {
+                fs::remove_file(entry.path()).unwrap();
+            }
+        }
+    }
+
     /// Starts it again with the same arguments.
     pub(crate) fn start_again(&mut self) {
         self.process = spawn(&self.dir, &self.args);
@@ -111,7 +123,7 @@ impl Plugin {
 fn spawn(dir: &Path, args: &[String]) -> Process {
     let mut command = Command::new(env!("CARGO_BIN_EXE_trousseau"));
     command.arg("serve").args(args).env_remove("VAULT_TOKEN").env_remove("VAULT_ADDR");
-    Process::spawn("trousseau", &mut command, &dir.join("trousseau.log")).unwrap()
+    Process::spawn("trousseau", &mut command, &dir.join(LOG)).unwrap()
 }
 
 /// One GET on loopback.

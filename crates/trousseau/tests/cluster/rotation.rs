@@ -18,16 +18,19 @@ fn test_kms_v2_provider_key_id_staleness_a_rotation_is_promoted_after_the_delay_
 
     rig.vault.rotate("transit", KEY).unwrap();
     let rotated = Instant::now();
-    let mut seen = vec![before.clone()];
+    let (mut seen, mut promoted) = (vec![before.clone()], None);
     wait::until(Duration::from_secs(30), "promotion", || {
         let now = rig.key_id();
         if seen.last() != Some(&now) {
             seen.push(now);
+            promoted = Some(rotated.elapsed());
         }
         Ok((seen.len() > 1 && rotated.elapsed() > Duration::from_secs(20)).then_some(()))
     })
     .unwrap();
     assert_eq!(seen.len(), 2, "key_id changed once: {seen:?}");
+    // Vault's clock counts in whole seconds.
+    assert!(promoted.expect("it was seen") >= Duration::from_secs(4), "the delay is 6 s: {promoted:?}");
     let after = seen[1].clone();
 
     // The API server polls Status about every 20 s while its readyz is asked for.

@@ -170,7 +170,7 @@ fn test_encrypt_all_with_wildcard_of_one_group() {
 #[test]
 fn test_encryption_config_hot_reload_add_promote_migrate_remove() {
     let dir = TempDir::with_prefix("trousseau-").unwrap();
-    let (old, new) = (local(&dir.path().join("old")), local(&dir.path().join("new")));
+    let (mut old, new) = (local(&dir.path().join("old")), local(&dir.path().join("new")));
     let list = |providers: &[(&str, &Plugin)]| {
         let mut text = String::from("  - resources: [secrets]\n    providers:\n");
         for (name, plugin) in providers {
@@ -203,8 +203,14 @@ fn test_encryption_config_hot_reload_add_promote_migrate_remove() {
     let value = bare.stored(&secret_path("moved"));
     assert!(matches!(Stored::parse(&value), Stored::KmsV2 { provider, .. } if provider == "new"));
     step(&mut bare, &[("new", &new)]);
+    // Nothing leads to the one that was removed any more.
+    old.stop();
     let read = bare.api.kubectl_text(&["get", "secret", "moved", "-o", "jsonpath={.data.password}"]).unwrap();
     assert_eq!(read, "a2VwdA==");
+    bare.secret("after").unwrap();
+    assert!(bare.stored(&secret_path("after")).starts_with(b"k8s:enc:kms:v2:new:"));
+    let health = bare.api.kubectl_text(&["get", "--raw", "/healthz/kms-providers"]).unwrap();
+    assert_eq!(health.trim(), "ok");
     assert!(bare.dir.path().exists());
 }
 

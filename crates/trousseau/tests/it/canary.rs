@@ -14,6 +14,8 @@
 //! | what a panic says | `panics` |
 //! | memory: core file, /proc/PID/mem, /proc/PID/environ | `memory` |
 //! | the environment, as --help and errors could show it | `commands` |
+//! | what systemd is told (sd_notify) | each `stage` |
+//! | both processes of a take-over | `take_over` |
 //! | token, seeds and local key through `any` and `plugin` | `composed` |
 //! | AWS's and Azure's credentials and tokens | not here: `secrecy` of those crates' own tests, on the provider alone |
 //! | PIN of a PKCS#11 token | comes with PKCS#11 |
@@ -29,3 +31,4 @@ mod panics;
 mod proxy;
 mod search;
 mod stage;
+mod take_over;

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use crate::load::Load;
+use crate::load::{Load, assert_no_gap};
 use crate::process::{Client, Serve, local, pause, wait_for};
 
 #[test]
@@ -24,11 +24,7 @@ fn ten_upgrades_by_take_over_under_load_fail_no_call() {
         running = new;
     }
     for report in loads.map(Load::end) {
-        let [reconnects, retried] = ["reconnects", "retried"].map(|name| report[name].as_u64().unwrap());
-        // What is in flight at each of ten upgrades may be cut, and no more.
-        let in_flight = report["concurrency"].as_u64().unwrap();
-        assert!(reconnects >= 10 && retried <= 10 * in_flight, "{report}");
-        assert_eq!(report["errors"], serde_json::json!({}), "{report}\n{}", running.log());
+        assert_no_gap(&report, 10, &running.log());
     }
 }
 

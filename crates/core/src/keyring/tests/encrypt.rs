@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use crate::envelope::FIXED;
 use crate::error::{Code, ErrorKind};
 use crate::events::Operation;
 use crate::fake::{Fault, Habits};
@@ -91,6 +92,17 @@ async fn i1_what_cannot_be_stored_is_not_tried() {
         let request = DecryptRequest { ciphertext: &written.ciphertext, key_id: None };
         assert!(rig.ring.decrypt(request, &call()).await.unwrap().same_as(&plaintext));
     }
+}
+
+/// kube-apiserver takes 1024 bytes and not one more (staging/src/k8s.io/apiserver .../kmsv2/envelope.go).
+#[tokio::test(start_paused = true)]
+async fn i1_a_ciphertext_of_1024_bytes_is_handed_out_and_one_of_1025_is_not() {
+    let rig = Rig::ready().await;
+    rig.kms.set(Habits { wrap_size: 1024 - FIXED, ..Habits::default() });
+    let written = rig.encrypt().await.unwrap();
+    assert_eq!((written.ciphertext.len(), rig.reads(&written).await), (1024, Ok(())));
+    rig.kms.set(Habits { wrap_size: 1025 - FIXED, ..Habits::default() });
+    assert_eq!(rig.encrypt().await.unwrap_err(), ErrorKind::BadAnswer);
 }
 
 /// Rotations, outages and Encrypts at once: an Encrypt speaks for a snapshot that Status announces, was announced just

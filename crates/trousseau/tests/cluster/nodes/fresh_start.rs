@@ -37,6 +37,7 @@ fn i3_a_node_that_joins_after_five_rotations_works_at_once_under_the_same_key_id
         assert_readable_everywhere(plane, "kept-a-1");
 
         let newest = plane.newest();
+        plane.nodes[AWAY].plugin.forget_all_but(&["config.yaml", "token"]);
         plane.nodes[AWAY].plugin.start_again();
         let away = &plane.nodes[AWAY];
         // Of a process that listens, Status says an error until the first probe; then this and nothing else.

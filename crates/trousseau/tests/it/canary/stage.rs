@@ -1,7 +1,11 @@
 //! A `serve` that says all it can, a caller who asks for everything, and all that comes out of both.
 
 use std::fs;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -20,6 +24,8 @@ use crate::process::{Serve, UID, get, wait_for};
 /// The two shapes of a log line.
 pub(crate) const FORMATS: [&str; 2] = ["json", "text"];
 
+const NOTIFY: &str = "notify";
+
 /// What is told of each call to a KMS at debug and below. There are no lines at trace alone: nothing of ours writes any.
 pub(crate) const ASKED: &str = "asked the KMS";
 
@@ -35,13 +41,51 @@ pub(crate) struct Stage {
     pub(crate) serve: Serve,
     pub(crate) caller: Caller,
     pub(crate) admin: u16,
+    manager: Manager,
+}
+
+/// systemd's end of sd_notify, whose STATUS is shown to everybody who asks for the service's.
+struct Manager {
+    over: Arc<AtomicBool>,
+    heard: JoinHandle<Vec<u8>>,
+}
+
+impl Manager {
+    /// Listens there, in the place of who listened before.
+    fn listen(path: &Path) -> Self {
+        let _ = fs::remove_file(path);
+        let ear = UnixDatagram::bind(path).unwrap();
+        ear.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        let over = Arc::new(AtomicBool::new(false));
+        let ends = Arc::clone(&over);
+        let heard = std::thread::spawn(move || {
+            let (mut all, mut buffer) = (Vec::new(), [0; 65_536]);
+            loop {
+                match ear.recv(&mut buffer) {
+                    Ok(length) => all.extend([&buffer[..length], b"\n"].concat()),
+                    Err(_) if ends.load(Ordering::SeqCst) => return all,
+                    Err(_) => {}
+                }
+            }
+        });
+        Self { over, heard }
+    }
+
+    /// All that was said.
+    fn finish(self) -> Vec<u8> {
+        self.over.store(true, Ordering::SeqCst);
+        self.heard.join().unwrap()
+    }
 }
 
 impl Stage {
     /// Starts `serve` with these arguments and variables; the socket is `kms.sock` in the folder.
     pub(crate) fn start(dir: &Path, admin: u16, args: &[&str], variables: &[(&str, &str)]) -> Self {
-        let serve = Serve::start_in(dir, args, variables);
-        Self { serve, caller: Caller::connect(&dir.join("kms.sock")), admin }
+        let notify = dir.join(NOTIFY);
+        let manager = Manager::listen(&notify);
+        let variables = [variables, &[("NOTIFY_SOCKET", notify.to_str().unwrap())]].concat();
+        let serve = Serve::start_in(dir, args, &variables);
+        Self { serve, caller: Caller::connect(&dir.join("kms.sock")), admin, manager }
     }
 
     pub(crate) fn wait_ready(&self) {
@@ -61,7 +105,7 @@ impl Stage {
 
     /// Signals and reloads, then all that is left behind: logs, command line, files. `secret` names the files that
     /// hold secrets because they were put there.
-    pub(crate) fn finish(mut self, outputs: &mut Outputs, secret: &[&str]) {
+    pub(crate) fn finish(self, outputs: &mut Outputs, secret: &[&str]) {
         // Before SIGUSR1, which would turn debug on by itself.
         assert!(self.serve.log().contains(ASKED), "it was not at its most verbose level:\n{}", self.serve.log());
         self.serve.signal(Signal::USR1);
@@ -74,7 +118,15 @@ impl Stage {
             outputs.add(format!("/proc/PID/{file}"), fs::read(process.join(file)).unwrap());
         }
         self.serve.signal(Signal::TERM);
+        self.ended(outputs, secret);
+    }
+
+    /// The same of a process that has ended by itself.
+    pub(crate) fn ended(mut self, outputs: &mut Outputs, secret: &[&str]) {
         assert_eq!(self.serve.wait(15), Some(0), "{}", self.serve.log());
+        let told = self.manager.finish();
+        assert!(String::from_utf8_lossy(&told).contains("STATUS="), "systemd was told nothing");
+        outputs.add("sd_notify", told);
         files(&self.serve.dir, outputs, secret);
     }
 }

@@ -23,7 +23,7 @@ fn the_model_sees_a_broken_rule() {
     let budget = Budget { rotations: 1, restores: 1, ..NONE };
     sees(Broken::NoLineage, "older backup", Scope { nodes: 1, ticks: 7, budget, ..BASE });
     let budget = Budget { rotations: 1, clocks: 1, ..NONE };
-    sees(Broken::ActiveForgotten, "never reused", Scope { nodes: 1, budget, ..BASE });
+    sees(Broken::ActiveForgotten, "no flip-flop", Scope { nodes: 1, budget, ..BASE });
     let budget = Budget { rotations: 1, restarts: 1, ..NONE };
     sees(Broken::StartsAtLowest, "never reused", Scope { nodes: 1, budget, ..BASE });
     let budget = Budget { rotations: 1, ..NONE };

@@ -14,6 +14,7 @@ pub(super) fn of_one_node(
     out: &Outcome,
 ) -> Result<(), String> {
     never_reused(out)?;
+    never_goes_back(scope, before, act, out)?;
     one_snapshot(scope, machine, around, act, out)?;
     goes_back_to_what_was_used(scope, act, out)?;
     stops_only_for_a_lost_key(scope, before, around, act, out)
@@ -33,6 +34,17 @@ fn never_reused(out: &Outcome) -> Result<(), String> {
         return Err("an id that was taken back is announced: no Encrypt can be answered".to_owned());
     }
     Ok(())
+}
+
+/// Of what a process announced, a good look at a key that nobody replaced leads to the same version or a later one.
+fn never_goes_back(scope: &Scope, before: &Node, act: &Act, out: &Outcome) -> Result<(), String> {
+    let good = matches!(act, Act::Round { intruder: None, .. }) && out.round == Some(true);
+    match (&before.snapshot, &out.node.snapshot) {
+        (Some(last), Some(next)) if good && scope.keeps_its_key() && next.version < last.version => {
+            Err(format!("no flip-flop: version {} is announced after {}", next.version, last.version))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// I2: Encrypt speaks for an id that Status announced before or announces after; the ciphertext names its version.
