@@ -65,6 +65,9 @@ pub(crate) struct Options {
     /// Put tables into docs/performance.md, raw figures beside it, and the counts into the baseline
     #[arg(long)]
     write: bool,
+    /// Why the counted instructions moved: kept beside a new baseline, which is not written without it
+    #[arg(long, value_name = "TEXT", requires = "write")]
+    because: Option<String>,
     /// How the figures are printed
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
@@ -148,7 +151,7 @@ fn parts(options: &Options) -> Vec<(&'static str, Measure)> {
         (idle || guarded, "idle", |options| first_answer::measure(&options.programs()?)),
         (start, "start", |options| start::measure(&options.programs()?)),
         (memory, "memory", |options| memory::measure(&options.programs()?)),
-        (instructions, "instructions", |options| instructions::measure(&options.programs()?, options.write)),
+        (instructions, "instructions", |options| instructions::measure(&options.programs()?, options.renewal())),
         (sizes, "sizes", |_| sizes::measure()),
     ];
     all.into_iter().filter(|(wanted, ..)| *wanted).map(|(_, name, measure)| (name, measure)).collect()
@@ -157,6 +160,13 @@ fn parts(options: &Options) -> Vec<(&'static str, Measure)> {
 impl Options {
     fn programs(&self) -> Result<Programs> {
         Programs::build(&self.features)
+    }
+
+    fn renewal(&self) -> instructions::Renewal<'_> {
+        match self.write {
+            true => instructions::Renewal::Because(self.because.as_deref()),
+            false => instructions::Renewal::No,
+        }
     }
 
     fn plan(&self) -> Plan {

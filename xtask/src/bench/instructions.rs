@@ -25,8 +25,20 @@ pub(crate) fn are_countable() -> bool {
     Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
-/// Counts, and compares; with `renew`, says what changes, and what was counted is the baseline from now on.
-pub(crate) fn measure(programs: &Programs, renew: bool) -> Result<Block> {
+/// Whether what is counted becomes the baseline.
+#[derive(Clone, Copy)]
+pub(crate) enum Renewal<'a> {
+    /// It is compared only.
+    No,
+    /// It does; where it moved, for this reason.
+    Because(Option<&'a str>),
+}
+
+/// Counts, and compares.
+///
+/// # Errors
+/// The baseline is to be renewed, was moved, and nobody says why.
+pub(crate) fn measure(programs: &Programs, renewal: Renewal<'_>) -> Result<Block> {
     let counts = count(programs)?;
     let baseline = baseline()?;
     let (mut rows, mut guards) = (Vec::new(), Vec::new());
@@ -43,15 +55,16 @@ pub(crate) fn measure(programs: &Programs, renew: bool) -> Result<Block> {
             note: before.map_or_else(|| format!("{now}, no baseline"), |before| format!("{before} -> {now}")),
         });
     }
-    if renew {
-        guards.drain(..).filter(|guard| !guard.is_met()).for_each(|guard| eprintln!("{guard}"));
+    let mut figures = json!(counts);
+    if let Renewal::Because(reason) = renewal {
+        let moved: Vec<_> = guards.drain(..).filter(|guard| !guard.is_met()).map(|guard| guard.to_string()).collect();
+        match reason {
+            Some(reason) => figures["because"] = json!(reason),
+            None if baseline.is_empty() || moved.is_empty() => {}
+            None => bail!("the counts moved; say why with --because TEXT:\n{}", moved.join("\n")),
+        }
     }
-    Ok(Block {
-        name: "instructions",
-        table: table(&["one call", "instructions"], &rows),
-        figures: json!(counts),
-        guards,
-    })
+    Ok(Block { name: "instructions", table: table(&["one call", "instructions"], &rows), figures, guards })
 }
 
 type Counts = BTreeMap<String, u64>;

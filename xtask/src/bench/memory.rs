@@ -29,7 +29,7 @@ pub(crate) fn measure(programs: &Programs) -> Result<Block> {
             eprintln!("{of}: {:.1} MB", megabytes(looks.last()));
         }
         let mut row = vec![of.to_owned(), calls.to_string()];
-        row.extend(looks.iter().map(|bytes| format!("{:.1}", megabytes(Some(bytes)))));
+        row.extend(looks.iter().map(|bytes| format!("{:.2}", megabytes(Some(bytes)))));
         rows.push(row);
         raw.push(json!({"key": of, "calls": calls, "residentBytes": looks}));
     }

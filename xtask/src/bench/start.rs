@@ -19,10 +19,11 @@ use super::program::{Plugin, Programs, vault};
 
 const SECRETS: usize = 10_000;
 const SEEDS: usize = 100;
-const ROUND_TRIP: Duration = Duration::from_millis(20);
+/// The distance that is measured, and one at which the Decrypts must show if they are waited for.
+const ROUND_TRIPS: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(200)];
 const PROVIDER: &str = "trousseau";
 /// Of each kind, in turn.
-const STARTS: usize = 3;
+const STARTS: usize = 4;
 const READY: Duration = Duration::from_secs(180);
 
 /// One start of an API server.
@@ -30,16 +31,19 @@ struct Start {
     ready: f64,
     listed: f64,
     decrypts: u64,
+    /// How long these took, one after the other.
+    decrypting: f64,
 }
 
-/// Measures it: with Vault near, with Vault far away, and without any encryption on the same Secrets in clear.
+/// Measures it: with Vault near, with Vault far away and farther, and without any encryption on the same Secrets in clear.
 pub(crate) fn measure(programs: &Programs) -> Result<Block> {
     let dir = tempfile::tempdir().context("a folder")?;
     let vault = vault(&dir.path().join("vault"))?;
     let near = vault.address();
     let server = near.trim_start_matches("http://").parse().context("Vault's address")?;
-    let proxy = DelayingProxy::start(server, ROUND_TRIP)?;
-    let far = format!("http://{}", proxy.address());
+    let [far, farther] = ROUND_TRIPS.map(|time| DelayingProxy::start(server, time));
+    let (far, farther) = (far?, farther?);
+    let [far_address, farther_address] = [&far, &farther].map(|proxy| format!("http://{}", proxy.address()));
     let (sealed, clear) = (Etcd::start(dir.path().join("etcd"))?, Etcd::start(dir.path().join("etcd-clear"))?);
     let plugin_dir = dir.path().join("plugin");
     let plugin = programs.serve_vault(&plugin_dir, &vault, &near)?;
@@ -49,11 +53,12 @@ pub(crate) fn measure(programs: &Programs) -> Result<Block> {
     let mut kinds = [
         ("no encryption", None, Vec::new()),
         ("Vault on the same machine", Some(near.as_str()), Vec::new()),
-        ("Vault 20 ms away", Some(far.as_str()), Vec::new()),
+        ("Vault 20 ms away", Some(far_address.as_str()), Vec::new()),
+        ("Vault 200 ms away", Some(farther_address.as_str()), Vec::new()),
     ];
     for round in 0..STARTS {
         for turn in 0..kinds.len() {
-            // Each kind is first, second and last once.
+            // Each kind is once in each place.
             let at = (round + turn) % kinds.len();
             let (kind, address, starts) = &mut kinds[at];
             let plugin = address.map(|address| programs.serve_vault(&plugin_dir, &vault, address)).transpose()?;
@@ -71,17 +76,23 @@ pub(crate) fn measure(programs: &Programs) -> Result<Block> {
         let of = |figure: fn(&Start) -> f64| super::pairs::Spread::of(starts.iter().map(figure).collect());
         let (ready, listed) = (of(|start| start.ready)?, of(|start| start.listed)?);
         let decrypts = of(|start| start.decrypts as f64)?;
-        rows.push(vec![kind.to_string(), format!("{ready} s"), format!("{listed} s"), decrypts.to_string()]);
+        let decrypting = of(|start| start.decrypting)?;
+        let mut row = vec![kind.to_string(), format!("{ready} s"), format!("{listed} s"), decrypts.to_string()];
+        row.push(format!("{decrypting} s"));
+        rows.push(row);
         let starts: Vec<_> = starts
             .iter()
-            .map(|start| json!({"readySeconds": start.ready, "listSeconds": start.listed, "decrypts": start.decrypts}))
+            .map(|start| {
+                json!({"readySeconds": start.ready, "listSeconds": start.listed, "decrypts": start.decrypts,
+                    "decryptSeconds": start.decrypting})
+            })
             .collect();
         raw.push(json!({"kind": kind, "starts": starts}));
     }
-    let head = ["KMS", "exec to /readyz ok", "then a list of all Secrets", "Decrypts"];
+    let head = ["KMS", "exec to /readyz ok", "then a list of all Secrets", "Decrypts", "time in Decrypts"];
     let figures = json!({"secrets": SECRETS, "seeds": SEEDS, "kinds": raw});
     let table =
-        format!("{}\n{STARTS} starts of each kind, each kind first, second and last once.\n", table(&head, &rows));
+        format!("{}\n{STARTS} starts of each kind, each kind once in each place of a round.\n", table(&head, &rows));
     Ok(Block { name: "start", table, figures, guards: Vec::new() })
 }
 
@@ -101,8 +112,7 @@ fn plant(programs: &Programs, plugin: &Plugin, etcd: &Etcd, how: &[&str]) -> Res
 }
 
 fn start(dir: &Path, etcd: &Etcd, plugin: Option<&Plugin>) -> Result<Start> {
-    let decrypts =
-        || -> Result<u64> { plugin.map_or(Ok(0), |plugin| Ok(OwnTime::read(&plugin.metrics()?, "Decrypt")?.calls())) };
+    let decrypts = || plugin.map_or(Ok((0, 0.0)), |plugin| decrypts(&plugin.metrics()?));
     let before = decrypts()?;
     let config = ApiServerConfig {
         etcd: etcd.endpoint(),
@@ -121,7 +131,15 @@ fn start(dir: &Path, etcd: &Etcd, plugin: Option<&Plugin>) -> Result<Start> {
     if seen != SECRETS {
         bail!("the API server lists {seen} Secrets, not {SECRETS}; see {}", api.log().display());
     }
-    Ok(Start { ready, listed, decrypts: decrypts()? - before })
+    let after = decrypts()?;
+    Ok(Start { ready, listed, decrypts: after.0 - before.0, decrypting: after.1 - before.1 })
+}
+
+/// How many Decrypts a plugin has answered, and the seconds that they took in it.
+fn decrypts(page: &str) -> Result<(u64, f64)> {
+    let sum = r#"trousseau_rpc_seconds_sum{api="v2",operation="Decrypt"} "#;
+    let seconds = page.lines().find_map(|line| line.strip_prefix(sum)).map_or(Ok(0.0), str::parse);
+    Ok((OwnTime::read(page, "Decrypt")?.calls(), seconds.context("the sum of Decrypt's times")?))
 }
 
 fn encryption(plugin: &Plugin) -> String {

@@ -51,11 +51,10 @@ pub(crate) fn measure(programs: &Programs, plan: Plan) -> Result<Block> {
 
     let mut table = format!("{}\n{}\n{plan}\n\n{}", lines(&shared)?, cores(&shared)?, own.lines());
     table += &format!("\nStatus, c=1: {status} calls/s.\n");
-    let mut guards = vec![guard(&shared, "")?];
+    let mut guards = vec![guard(&shared)?];
     match &apart {
         Some(rows) => {
             table += &format!("\nThe same with a core that is Vault's own:\n\n{}", lines(rows)?);
-            guards.push(guard(rows, ", Vault on a core of its own")?);
         }
         None => table += "\nLeft out: a core that is Vault's own; this machine has one core, or no taskset.\n",
     }
@@ -68,11 +67,11 @@ pub(crate) fn measure(programs: &Programs, plan: Plan) -> Result<Block> {
     Ok(Block { name: "vault", table, figures, guards })
 }
 
-fn guard(rows: &[Row], how: &str) -> Result<Guard> {
+fn guard(rows: &[Row]) -> Result<Guard> {
     let row = rows.iter().find(|row| (row.call, row.concurrency) == GUARDED).context("what is guarded was not run")?;
     let share = row.ratio(RATE)?;
     Ok(Guard {
-        what: format!("{} through Vault, c={}, share of the bare client's calls{how}", row.call, row.concurrency),
+        what: format!("{} through Vault, c={}, share of the bare client's calls", row.call, row.concurrency),
         measured: share.median,
         bound: Bound::AtLeast(SHARE),
         unit: "",
