@@ -80,6 +80,8 @@ fn a_wrong_field_is_refused_before_anything_reaches_a_cluster() {
         ("agnet.enabled=true", "agnet"),
         ("agent.enabled=true", "agent.address"),
         ("config.admin=off", "config.admin"),
+        ("config.socket.group=etcd", "runAsGroup"),
+        ("config.socket.owner=kube", "runAsUser"),
     ] {
         let (chart, example) = (deploy("helm/trousseau"), example.to_str().unwrap());
         let args = [

@@ -42,6 +42,15 @@ capabilities: {drop: [ALL]}
 {{- $folder }}
 {{- end }}
 
+{{/* A container without capabilities can give the socket to nobody else. */}}
+{{- define "trousseau.socketOwner" -}}
+{{- $socket := (.Values.config).socket | default dict }}
+{{- range $field, $runAs := dict "owner" .Values.runAsUser "group" .Values.runAsGroup }}
+{{- $wanted := get $socket $field | toString | default "0" }}
+{{- if and (hasKey $socket $field) (ne $wanted (toString $runAs)) }}{{ fail (printf "config.socket.%s is %s, and a pod without capabilities can't give the socket away: leave it out, and set runAs%s" $field $wanted (ternary "User" "Group" (eq $field "owner"))) }}{{ end }}
+{{- end }}
+{{- end }}
+
 {{- define "trousseau.adminPort" -}}
 {{- $admin := (.Values.config).admin | default "127.0.0.1:8787" }}
 {{- if eq $admin "off" }}{{ fail "config.admin: kubelet's probes need it; write 127.0.0.1 and a port" }}{{ end }}

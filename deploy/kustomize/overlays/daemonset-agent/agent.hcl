@@ -6,6 +6,8 @@ vault {
 auto_auth {
   method "kubernetes" {
     mount_path = "auth/kubernetes"
+    # Vault's own default is 5 minutes, which a node would go without Secrets after Vault is back.
+    max_backoff = "10s"
     config = {
       role       = "vault-kms-provider"
       token_path = "/var/run/secrets/vault/token"
