@@ -12,6 +12,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::error::{ErrorKind, ProviderError};
 use crate::secret::Secret;
 
+use super::MEMBERS;
+
 /// Length of the random key, in bytes.
 pub(super) const KEY: usize = 32;
 const NONCE: usize = 12;
@@ -91,6 +93,10 @@ impl<'a> Parts<'a> {
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, ProviderError> {
         let short = || ProviderError::new(ErrorKind::Malformed, "the list of members' wraps is cut short");
         let (count, mut rest) = bytes.split_first().ok_or_else(short)?;
+        // Each is a call to a KMS, and who made the record is not known yet.
+        if usize::from(*count) > *MEMBERS.end() {
+            return Err(ProviderError::new(ErrorKind::Malformed, "more wraps than a list has members"));
+        }
         let mut wraps = Vec::with_capacity(usize::from(*count));
         for _ in 0..*count {
             let ([t0, t1, t2, t3, l0, l1], after) = rest.split_first_chunk::<FRAME>().ok_or_else(short)?;
@@ -151,6 +157,16 @@ mod tests {
         assert_eq!(parts.wraps, [([1; 4], [5; 60].as_slice()), ([2; 4], [6; 70].as_slice())]);
         assert!(parts.open(&key, b"aad").unwrap().same_as(&Secret::new(vec![7; 32])));
         assert_eq!(bytes.len() + super::HEADER, least([60, 70].into_iter()));
+    }
+
+    /// Each is a call to a KMS: who may write into etcd could have many made by one record.
+    #[test]
+    fn more_wraps_than_a_list_has_members_are_refused_before_any_is_opened() {
+        for (count, taken) in [(8, true), (9, false), (255, false)] {
+            let frames = [[1, 1, 1, 1, 0, 1, 9]; 255];
+            let bytes = [&[count][..], &frames.as_flattened()[..7 * usize::from(count)], &[0; 28]].concat();
+            assert_eq!(Parts::parse(&bytes).is_ok(), taken, "{count}");
+        }
     }
 
     #[test]
