@@ -1,6 +1,6 @@
 //! What an administrator waits for: an API server that starts with many Secrets in etcd, its KMS far away.
 //!
-//! kube-apiserver keeps the seeds that it has decrypted; a new one asks for each, one after the other.
+//! kube-apiserver keeps the seeds that it has decrypted; a new one asks for each.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -31,7 +31,7 @@ struct Start {
     ready: f64,
     listed: f64,
     decrypts: u64,
-    /// How long these took, one after the other.
+    /// The sum of the times that these took.
     decrypting: f64,
 }
 
