@@ -13,6 +13,7 @@ mod clock;
 mod config;
 mod context;
 mod credentials;
+mod key;
 mod material;
 mod metadata;
 mod places;

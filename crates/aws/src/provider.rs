@@ -10,8 +10,6 @@ use aws_sdk_kms::Client;
 use aws_sdk_kms::primitives::Blob;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tokio::task::JoinSet;
-use tokio::time::timeout;
 use trousseau_core::{
     Call, Description, ErrorKind, KeyVersion, Observation, Provider, ProviderError, Secret, Unwrapped, VersionInfo,
     Wrapped,
@@ -20,10 +18,11 @@ use zeroize::Zeroizing;
 
 use crate::answers::{Asked, Blames, Failure, failure};
 use crate::context::context;
+use crate::key::{Key, of_another_key, unusable};
 use crate::material;
-use crate::metadata::{self, Described};
-use crate::places::{Places, Verdict};
-use crate::session::{FORBIDDEN, REFUSED, Session};
+use crate::metadata::Described;
+use crate::places::Places;
+use crate::session::Session;
 
 /// The longest ciphertext that KMS takes, in bytes.
 const MAX_CIPHERTEXT: usize = 6144;
@@ -36,64 +35,6 @@ pub struct AwsProvider {
     notes: Mutex<Vec<(bool, String)>>,
     /// Whether AWS names the material that decrypts.
     named: AtomicBool,
-}
-
-/// Where the key is, and who asks.
-struct Key {
-    places: Places,
-    session: Session,
-}
-
-impl Key {
-    /// One call in one region; a second one only with credentials that are newer than those refused. `needed` tells
-    /// whether the key can't do without the right to it.
-    async fn at<T, F>(&self, at: usize, needed: bool, asked: impl Fn(Client) -> F) -> Result<T, Failure>
-    where
-        F: Future<Output = Result<T, Failure>>,
-    {
-        let absent = || Failure {
-            error: ProviderError::new(ErrorKind::Unusable, "AWS KMS: no such region is configured"),
-            blames: Blames::Nothing,
-        };
-        let (login, client) = self.session.client(at).await.ok_or_else(absent)?;
-        let refused = match asked(client).await {
-            Err(refused) => refused,
-            done => return done,
-        };
-        let min_life = match refused.blames {
-            Blames::Credentials => REFUSED,
-            Blames::Permission if needed => FORBIDDEN,
-            Blames::Permission | Blames::Nothing => return Err(refused),
-        };
-        if !self.session.renew(&login, min_life) {
-            return Err(refused);
-        }
-        let (_, client) = self.session.client(at).await.ok_or_else(absent)?;
-        asked(client).await
-    }
-
-    async fn describe(&self, at: usize, arn: &str) -> Result<Described, Failure> {
-        self.at(at, false, |client| async move {
-            let answer = client.describe_key().key_id(arn).send().await;
-            let answer = answer.map_err(|error| failure(Asked::DescribeKey, arn, &error, |_| false))?;
-            let key = answer.key_metadata().ok_or_else(|| unusable(Asked::DescribeKey, arn, "describes no key"))?;
-            metadata::read(arn, key).map_err(|error| Failure { error, blames: Blames::Nothing })
-        })
-        .await
-    }
-}
-
-fn unusable(asked: Asked, arn: &str, what: &str) -> Failure {
-    let text = format!("AWS KMS: {} with {arn}: the answer {what}; is this AWS KMS?", asked.name());
-    Failure { error: ProviderError::new(ErrorKind::BadAnswer, text), blames: Blames::Nothing }
-}
-
-/// An answer that names another key than the one that was asked for.
-fn of_another_key(asked: Asked, arn: &str, named: Option<&str>) -> Result<(), Failure> {
-    match named {
-        Some(named) if named != arn => Err(unusable(asked, arn, "is of another key")),
-        _ => Ok(()),
-    }
 }
 
 impl AwsProvider {
@@ -174,34 +115,6 @@ impl AwsProvider {
         Ok((plaintext, material))
     }
 
-    /// Asks every region what it says of the key, all at once, so that one that is back is asked in its turn again.
-    async fn describe_everywhere(&self, call: &Call) -> Result<Described, Failure> {
-        let mut asked = JoinSet::new();
-        for (at, arn) in self.key.places.arns().enumerate() {
-            let (key, time) = (Arc::clone(&self.key), call.remaining());
-            asked.spawn(async move { (at, timeout(time, key.describe(at, &arn)).await) });
-        }
-        let (mut best, mut verdict): (Option<(usize, Described)>, _) = (None, Verdict::default());
-        while let Some(joined) = asked.join_next().await {
-            // A panic in there was reported already.
-            let Ok((at, outcome)) = joined else { continue };
-            let outcome = outcome.unwrap_or_else(|_| {
-                let text = "AWS KMS: DescribeKey: no answer in time";
-                Err(Failure { error: ProviderError::new(ErrorKind::Deadline, text), blames: Blames::Nothing })
-            });
-            self.key.places.found(at, outcome.as_ref().err());
-            match outcome {
-                Ok(described) if best.as_ref().is_none_or(|(first, _)| at < *first) => best = Some((at, described)),
-                Ok(_) => {}
-                Err(failure) => verdict.add(at, failure),
-            }
-        }
-        let Some((_, described)) = best else { return Err(verdict.reached()) };
-        // Who may not describe the key there may still use it.
-        self.key.places.put_last(verdict.refused().filter(|(_, failure)| failure.blames != Blames::Permission));
-        Ok(described)
-    }
-
     fn note(&self, described: Result<&Described, ()>, version: &KeyVersion) {
         let mut notes = Vec::new();
         match described {
@@ -229,7 +142,7 @@ impl Provider for AwsProvider {
     }
 
     async fn presence(&self, call: &Call) -> Result<(), ProviderError> {
-        match self.describe_everywhere(call).await {
+        match self.key.describe_everywhere(call).await {
             Ok(_) => Ok(()),
             // KMS makes no key on Encrypt, so the wrap that follows shows it as well.
             Err(failure) if failure.blames == Blames::Permission => Ok(()),
@@ -238,7 +151,7 @@ impl Provider for AwsProvider {
     }
 
     async fn observe(&self, call: &Call) -> Result<Observation, ProviderError> {
-        let described = match self.describe_everywhere(call).await {
+        let described = match self.key.describe_everywhere(call).await {
             Ok(described) => Some(described),
             Err(failure) if failure.blames == Blames::Permission => None,
             Err(failure) => return Err(failure.error),

@@ -1,6 +1,9 @@
 //! What Status and Encrypt speak from: one snapshot of the writing key, swapped atomically (I2), and its health.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+mod rounds;
+mod snapshot;
+
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,58 +15,8 @@ use crate::error::{ErrorKind, ProviderError};
 use crate::key_id::KeyId;
 use crate::probe::Lineage;
 use crate::version::KeyVersion;
-
-/// The active version of the writing key, proven by a wrap that opened again.
-#[derive(Debug)]
-pub(crate) struct Snapshot {
-    pub(crate) key_id: KeyId,
-    pub(crate) version: KeyVersion,
-    /// A wrap of `secret`, made when the snapshot was: each probe opens it again.
-    pub(crate) witness: Vec<u8>,
-    pub(crate) secret: crate::Secret,
-    use_state: AtomicU8,
-}
-
-const UNUSED: u8 = 0;
-const USED: u8 = 1;
-const WITHDRAWN: u8 = 2;
-
-impl Snapshot {
-    pub(crate) fn new(key_id: KeyId, version: KeyVersion, witness: Vec<u8>, secret: crate::Secret) -> Self {
-        Self { key_id, version, witness, secret, use_state: AtomicU8::new(UNUSED) }
-    }
-
-    /// Marks that an Encrypt is answered under this id; false if the id was taken back meanwhile.
-    pub(crate) fn mark_used(&self) -> bool {
-        let seen = self.use_state.compare_exchange(UNUSED, USED, Ordering::AcqRel, Ordering::Acquire);
-        seen != Err(WITHDRAWN)
-    }
-
-    pub(crate) fn is_used(&self) -> bool {
-        self.use_state.load(Ordering::Acquire) == USED
-    }
-
-    /// Taken back: no Encrypt is answered under this snapshot any more.
-    pub(crate) fn is_withdrawn(&self) -> bool {
-        self.use_state.load(Ordering::Acquire) == WITHDRAWN
-    }
-
-    /// Takes the id back, unless an Encrypt was answered under it.
-    pub(crate) fn withdraw(&self) -> bool {
-        self.use_state.compare_exchange(UNUSED, WITHDRAWN, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-
-    /// Unused, used or withdrawn: for the model, which takes states apart and puts them together again.
-    #[cfg(test)]
-    pub(crate) fn use_state(&self) -> u8 {
-        self.use_state.load(Ordering::Acquire)
-    }
-
-    #[cfg(test)]
-    pub(crate) fn in_use_state(self, state: u8) -> Self {
-        Self { use_state: AtomicU8::new(state), ..self }
-    }
-}
+use rounds::Rounds;
+pub(crate) use snapshot::Snapshot;
 
 /// What is known at one moment. Replaced as a whole.
 #[derive(Clone, Default)]
@@ -107,14 +60,6 @@ pub struct Health {
     pub stopped: Option<String>,
     /// True if Status answers `ok`.
     pub ready: bool,
-}
-
-/// Probe rounds so far.
-#[derive(Clone, Copy, Default)]
-struct Rounds {
-    begun: u64,
-    /// The number of the last one that ended.
-    ended: u64,
 }
 
 /// The writing key's state, shared by Status, Encrypt and the probe. Outlives a reload that keeps the key.
@@ -264,41 +209,9 @@ impl Writer {
         self.withdraws
     }
 
-    /// Asks for a probe at once.
-    pub fn wake(&self) {
-        self.wake.notify_one();
-    }
-
-    /// Asks for a probe at once and waits until a round that began later has ended, or the deadline has come.
-    pub(crate) async fn wake_and_wait(&self, deadline: Instant) {
-        let mut rounds = self.rounds.subscribe();
-        let later = rounds.borrow_and_update().begun + 1;
-        self.wake.notify_one();
-        // Timed out: the caller finds the old snapshot and says so.
-        let _ = tokio::time::timeout_at(deadline, rounds.wait_for(|rounds| rounds.ended >= later)).await;
-    }
-
-    /// Waits until a first round has ended, or until then.
-    pub(crate) async fn first_round(&self, end: Instant) {
-        let mut rounds = self.rounds.subscribe();
-        let _ = tokio::time::timeout_at(end, rounds.wait_for(|rounds| rounds.ended > 0)).await;
-    }
-
-    pub(crate) fn round_begins(&self) {
-        self.rounds.send_modify(|rounds| rounds.begun += 1);
-    }
-
-    pub(crate) fn round_ends(&self) {
-        self.rounds.send_modify(|rounds| rounds.ended = rounds.begun);
-    }
-
     /// What was proven about the key so far. Never held across an await.
     pub(crate) fn lineage(&self) -> MutexGuard<'_, Lineage> {
         self.lineage.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) async fn woken(&self) {
-        self.wake.notified().await;
     }
 
     pub(crate) fn load(&self) -> Arc<Announced> {
