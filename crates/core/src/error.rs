@@ -165,6 +165,11 @@ impl ErrorKind {
         matches!(self, Self::Deadline | Self::Server | Self::Throttled | Self::Unreachable)
     }
 
+    /// Whether the KMS said nothing about the key: it could not be reached, or could not work. It may say it later.
+    pub fn is_silence(self) -> bool {
+        matches!(self, Self::Deadline | Self::Sealed | Self::Server | Self::Throttled | Self::Unreachable)
+    }
+
     /// Whether, of several configured keys, the next one may be asked after this answer.
     pub fn is_refusal(self) -> bool {
         matches!(self, Self::Gone | Self::Malformed | Self::TooNew | Self::TooOld | Self::Unauthentic)

@@ -60,6 +60,8 @@ pub enum Bound {
     Request,
     /// Connections open at once on the socket.
     Connections,
+    /// The time for a look at the files that a provider lives by.
+    Upkeep,
 }
 
 impl Bound {
@@ -71,6 +73,7 @@ impl Bound {
             Self::RetryBudget => "retry_budget",
             Self::Breaker => "breaker",
             Self::Drain => "drain",
+            Self::Upkeep => "upkeep",
             Self::Request => "request",
             Self::Connections => "connections",
         }

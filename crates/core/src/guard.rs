@@ -235,7 +235,9 @@ impl Provider for Guard {
 
     async fn upkeep(&self, call: &Call) {
         // A folder that hangs must leave time for the KMS.
-        let _ = timeout_at(Instant::now() + call.remaining() / 2, self.inner.upkeep(call)).await;
+        if timeout_at(Instant::now() + call.remaining() / 2, self.inner.upkeep(call)).await.is_err() {
+            self.events.on(&Event::BoundHit(Bound::Upkeep));
+        }
     }
 
     async fn presence(&self, call: &Call) -> Result<(), ProviderError> {

@@ -64,6 +64,8 @@ pub struct Prober {
     counts: bool,
     /// This round opened what was wrapped before, so the key exists.
     found: bool,
+    /// A list's members refuse what they wrapped before, so it must not be gone back to.
+    lost: bool,
     /// The version that this round found lost by a restored backup.
     restored: Option<KeyVersion>,
     /// This round's list shares no version with what was proven, and the proven one is no more to be opened.
@@ -90,6 +92,7 @@ impl Prober {
             promotion,
             counts: true,
             found: false,
+            lost: false,
             restored: None,
             suspected: false,
             clock,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 
 use crate::{Client, Config, HttpError, Origin, Request, Response, Roots};
 
@@ -13,12 +14,19 @@ use crate::{Client, Config, HttpError, Origin, Request, Response, Roots};
 /// or went (as in a mounted ConfigMap), not that one of them was written over.
 type Stamp = Option<(u64, i64, i64, u64)>;
 
+/// The files as they were, and a look at them that may have outlived its caller: in a folder that hangs each would
+/// take a thread.
+struct Seen {
+    stamps: Vec<Stamp>,
+    look: Option<JoinHandle<Vec<Stamp>>>,
+}
+
 /// A [`Client`] over the settings and files that it was made of.
 pub struct RenewingClient {
     settings: Config,
     files: Vec<PathBuf>,
     client: ArcSwap<Client>,
-    stamps: Mutex<Vec<Stamp>>,
+    seen: Mutex<Seen>,
     complained: AtomicBool,
 }
 
@@ -35,11 +43,11 @@ impl RenewingClient {
         };
         files.extend(settings.client_certificate.iter().flat_map(|pair| [pair.certificate.clone(), pair.key.clone()]));
         // Before the files are read: a change in between is then seen, and read twice.
-        let stamps = Mutex::new(stamps(&files));
+        let seen = Mutex::new(Seen { stamps: stamps(&files), look: None });
         let client = settings.build()?;
         origins.iter().try_for_each(|origin| client.check(origin))?;
         let client = ArcSwap::from_pointee(client);
-        Ok(Self { settings, files, client, stamps, complained: AtomicBool::new(false) })
+        Ok(Self { settings, files, client, seen, complained: AtomicBool::new(false) })
     }
 
     /// As [`Client::send`].
@@ -57,19 +65,24 @@ impl RenewingClient {
     /// # Errors
     /// Why they can't be used, the first time in a row.
     pub async fn refresh(&self) -> Result<(), HttpError> {
-        let mut known = self.stamps.lock().await;
-        let files = self.files.clone();
-        let Ok(now) = tokio::task::spawn_blocking(move || stamps(&files)).await else {
+        let mut seen = self.seen.lock().await;
+        let look = || {
+            let files = self.files.clone();
+            tokio::task::spawn_blocking(move || stamps(&files))
+        };
+        let now = seen.look.get_or_insert_with(look).await;
+        seen.look = None;
+        let Ok(now) = now else {
             return Ok(());
         };
-        if *known == now {
+        if seen.stamps == now {
             return Ok(());
         }
         let settings = self.settings.clone();
         match tokio::task::spawn_blocking(move || settings.build()).await {
             Ok(Ok(client)) => {
                 self.client.store(client.into());
-                *known = now;
+                seen.stamps = now;
                 self.complained.store(false, Ordering::Relaxed);
                 Ok(())
             }

@@ -65,7 +65,7 @@ impl Log {
     pub fn start(level: &str, format: Format, colour: bool) -> Result<Self, LogError> {
         let configured = parse(level)?;
         let (filter, handle) = reload::Layer::new(targets(configured));
-        let lines = Lines::to(io::stderr())?;
+        let lines = Lines::to(io::stderr(), lost(format))?;
         let layer = fmt::layer().with_writer(lines.clone()).with_ansi(colour);
         let layer = match format {
             Format::Json => layer.json().flatten_event(true).boxed(),
@@ -107,6 +107,18 @@ fn targets(level: LevelFilter) -> Targets {
     // The SDK of AWS tells at info which access key it uses, again and again.
     let sdk = level.min(LevelFilter::WARN);
     Targets::new().with_default(others).with_target("trousseau", level).with_target("aws_", sdk)
+}
+
+/// What stands where lines are missing.
+fn lost(format: Format) -> fn(u64) -> String {
+    match format {
+        Format::Json => |lines| {
+            format!(
+                "{{\"level\":\"WARN\",\"message\":\"log lines lost: nobody read them in time\",\"lines\":{lines}}}\n"
+            )
+        },
+        Format::Text => |lines| format!(" WARN {lines} log lines were lost here: nobody read them in time\n"),
+    }
 }
 
 fn parse(level: &str) -> Result<LevelFilter, LogError> {

@@ -1,7 +1,7 @@
 //! A log line for each change of state; none for each good call.
 
 use tracing::{debug, error, info, warn};
-use trousseau_core::events::Event;
+use trousseau_core::events::{Bound, Event};
 
 /// Writes the line that belongs to an event, if one does.
 pub(crate) fn narrate(event: &Event<'_>) {
@@ -9,6 +9,9 @@ pub(crate) fn narrate(event: &Event<'_>) {
         Event::KmsCall { key, operation, outcome, took, .. } => {
             let outcome = outcome.map_or_else(|kind| kind.label(), |()| "ok");
             debug!(key, operation = operation.label(), outcome, micros = took.as_micros() as u64, "asked the KMS");
+        }
+        Event::BoundHit(Bound::Upkeep) => {
+            warn!("files with certificates or a token could not be looked at in time; does their folder hang?");
         }
         Event::BoundHit(bound) => debug!(bound = bound.label(), "a bound was hit"),
         Event::Breaker { key, open: true } => {

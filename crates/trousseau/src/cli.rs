@@ -11,6 +11,9 @@ mod serve;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::panic;
 use std::process::ExitCode;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use rustix::fs::Mode;
@@ -100,8 +103,13 @@ pub fn harden() {
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     panic::set_hook(Box::new(|info| {
         let place = info.location().map(|place| format!(" at {place}")).unwrap_or_default();
-        // A panic in here, over a standard error that nobody reads, would end the process.
-        let _ = writeln!(io::stderr(), "trousseau: panic{place}; please report it");
+        // A panic in here would end the process, and a standard error that nobody reads hold up whoever panics.
+        let (done, written) = sync_channel(1);
+        let write = thread::Builder::new().spawn(move || {
+            let _ = writeln!(io::stderr(), "trousseau: panic{place}; please report it");
+            let _ = done.send(());
+        });
+        let _ = write.map(|_| written.recv_timeout(Duration::from_secs(1)));
     }));
     // One TLS module for the process; a second install only says that it is there.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

@@ -175,7 +175,7 @@ impl Daemon {
                 }
                 () = changed(watcher.as_mut()) => self.reload(Cause::Change).await,
                 _ = tick.tick() => {
-                    self.manager.alive(&self.current, self.serving.is_some());
+                    self.manager.alive(&self.current, self.admin.is_listening());
                     if self.again.is_some_and(|at| at <= Instant::now()) {
                         self.try_again().await;
                     }

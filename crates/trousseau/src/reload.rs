@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::bail;
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
-use trousseau_core::{ErrorKind, Health, Key, Keyring};
+use trousseau_core::{Key, Keyring};
 use trousseau_observe::Metrics;
 use trousseau_server::Current;
 
@@ -42,6 +42,8 @@ struct Pending {
     same_key: bool,
     /// The lost members that SIGHUP accepted.
     accepted: Vec<String>,
+    /// A KMS that answered has refused this way to the key, and would again after an outage.
+    refused: bool,
     trial: JoinHandle<Built>,
 }
 
@@ -139,7 +141,8 @@ impl Reloader {
         }
         self.metrics.reload("pending");
         let (config, keyring) = (config.clone(), Arc::clone(&built.keyring));
-        self.pending = Some(Pending { config, keyring, same_key, accepted, trial: tokio::spawn(built.proven()) });
+        let trial = tokio::spawn(built.proven());
+        self.pending = Some(Pending { config, keyring, same_key, accepted, refused: false, trial });
         Ok(())
     }
 
@@ -162,8 +165,9 @@ impl Reloader {
             return Ok(());
         }
         let failing = self.running.as_ref().is_some_and(|running| running.keyring.health().failure.is_some());
-        let hopeful = may_become_good(&pending.keyring.health());
-        if failing && pending.same_key && hopeful {
+        let trial = pending.keyring.health();
+        pending.refused |= trial.failure.is_some_and(|(kind, _)| !kind.is_silence());
+        if failing && pending.same_key && trial.stopped.is_none() && !pending.refused {
             // The running one began to fail meanwhile: if only the way to the key changed, the new one wins now, with
             // what is announced by now.
             let told = self.refused.clone();
@@ -190,14 +194,6 @@ impl Reloader {
         self.metrics.reload("applied");
         info!("configuration in use");
     }
-}
-
-/// What a KMS that answers has said against a configuration, it will say again; silence may end.
-fn may_become_good(trial: &Health) -> bool {
-    use ErrorKind::{BadAnswer, Lagging, Malformed, Unusable};
-    let refused =
-        trial.failure.as_ref().is_some_and(|(kind, _)| matches!(kind, BadAnswer | Lagging | Malformed | Unusable));
-    trial.stopped.is_none() && !refused
 }
 
 fn same_writing_key(running: &Keyring, next: &Keyring) -> bool {

@@ -164,11 +164,13 @@ impl Provider for VaultProvider {
     }
 
     async fn upkeep(&self, call: &Call) {
-        self.client.renew().await;
-        // Without a token each call says so.
-        if let Ok(token) = self.client.session().refresh().await {
-            self.lifetime.keep(&self.client, &token, call).await;
-        }
+        let token = async {
+            // Without one each call says so.
+            if let Ok(token) = self.client.session().refresh().await {
+                self.lifetime.keep(&self.client, &token, call).await;
+            }
+        };
+        tokio::join!(self.client.renew(), token);
     }
 
     /// Decrypts what can't be a ciphertext: `encrypt` would make a missing key for a token that may create.

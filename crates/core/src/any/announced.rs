@@ -2,6 +2,7 @@
 
 use tokio::time::Instant;
 
+use super::calls::of_one;
 use super::set::View;
 use super::{AnyProvider, layout, members};
 use crate::error::{ErrorKind, ProviderError};
@@ -61,7 +62,7 @@ impl AnyProvider {
     fn short_of_quorum(&self, views: &[View]) -> ProviderError {
         let failing = views.iter().zip(self.members.iter()).find(|(view, _)| !view.ready);
         let (kind, who, why) = match failing {
-            Some((view, member)) => (view.failure_kind(), member.key.name(), view.reason()),
+            Some((view, member)) => (of_one(view.failure_kind()), member.key.name(), view.reason()),
             None => (ErrorKind::Unreachable, self.name.as_str(), "it was not proven yet".to_owned()),
         };
         let text = format!(

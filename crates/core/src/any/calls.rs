@@ -153,7 +153,7 @@ impl AnyProvider {
 }
 
 /// Of one member that its key is gone or disabled; whether it is certain, its own probe finds out, and the list is not.
-fn of_one(kind: ErrorKind) -> ErrorKind {
+pub(super) fn of_one(kind: ErrorKind) -> ErrorKind {
     if matches!(kind, ErrorKind::Gone | ErrorKind::Disabled) { ErrorKind::Unusable } else { kind }
 }
 

@@ -31,7 +31,7 @@ impl Prober {
     /// Opens the witness again, reads the key's versions, chooses, and proves the choice. Nothing is encrypted before
     /// something was decrypted: an Encrypt by a token that may create makes a missing key anew.
     pub(super) async fn examine(&mut self, call: &Call) -> Result<(Observation, Arc<Snapshot>), RoundFailure> {
-        (self.restored, self.suspected, self.found) = (None, false, false);
+        (self.restored, self.suspected, self.found, self.lost) = (None, false, false, false);
         self.writer.lineage().begin_round();
         self.key.upkeep(call).await;
         let now = self.writer.load();
@@ -43,7 +43,10 @@ impl Prober {
                     self.found = true;
                     self.writer.proven();
                 }
-                Err(error) if self.key.is_composed() => unopened = Some(error),
+                Err(error) if self.key.is_composed() => {
+                    self.lost = !error.kind().is_silence();
+                    unopened = Some(error);
+                }
                 Err(error) => match error.kind() {
                     ErrorKind::Unauthentic => return Err(self.replaced(error)),
                     ErrorKind::Gone => return Err(self.gone(error)),
@@ -187,6 +190,7 @@ impl Prober {
         };
         let useful = |earlier: &Arc<Snapshot>| {
             self.writer.withdraws()
+                && !self.lost
                 && !next.is_used()
                 && earlier.key_id != next.key_id
                 && seen.may_open(&earlier.version)

@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) struct Lines {
     queue: Sender<Message>,
     state: Arc<State>,
+    /// The line that stands for so many lost ones.
+    lost: fn(u64) -> String,
 }
 
 #[derive(Default)]
@@ -39,11 +41,11 @@ impl Lines {
     ///
     /// # Errors
     /// The operating system gives no thread.
-    pub(super) fn to(out: impl Write + Send + 'static) -> io::Result<Self> {
+    pub(super) fn to(out: impl Write + Send + 'static, lost: fn(u64) -> String) -> io::Result<Self> {
         let ((queue, lines), state) = (channel(), Arc::new(State::default()));
         let shared = Arc::clone(&state);
         thread::Builder::new().name("log".into()).spawn(move || write(out, &lines, &shared))?;
-        Ok(Self { queue, state })
+        Ok(Self { queue, state, lost })
     }
 
     fn send(&self, line: Vec<u8>) {
@@ -53,12 +55,24 @@ impl Lines {
             self.state.lost.fetch_add(1, Ordering::Relaxed);
             return;
         }
+        self.tell_lost();
         // The thread ends after the last sender only.
         let _ = self.queue.send(Message::Line(line));
     }
 
+    /// Where lines are missing, a line says so.
+    fn tell_lost(&self) {
+        let lost = self.state.lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            let line = (self.lost)(lost).into_bytes();
+            self.state.queued.fetch_add(line.len(), Ordering::Relaxed);
+            let _ = self.queue.send(Message::Line(line));
+        }
+    }
+
     /// Waits until what was said is written, or a moment if nobody reads it.
     pub(super) fn flush(&self) {
+        self.tell_lost();
         let (done, written) = sync_channel(1);
         if self.queue.send(Message::Flush(done)).is_ok() {
             let _ = written.recv_timeout(PATIENCE);
@@ -73,10 +87,6 @@ fn write(mut out: impl Write, lines: &Receiver<Message>, state: &State) {
             Message::Line(line) => {
                 let _ = out.write_all(&line);
                 state.queued.fetch_sub(line.len(), Ordering::Relaxed);
-                let lost = state.lost.swap(0, Ordering::Relaxed);
-                if lost > 0 {
-                    let _ = writeln!(out, "trousseau: {lost} log lines were lost here: nobody read them in time");
-                }
             }
             Message::Flush(done) => {
                 let _ = out.flush();
@@ -124,10 +134,14 @@ mod tests {
 
     use super::{Lines, MakeWriter as _, QUEUED};
 
+    fn lost(lines: u64) -> String {
+        format!("{lines} lost\n")
+    }
+
     #[test]
     fn a_reader_that_stalls_holds_up_nobody_and_hears_how_much_is_lost() {
         let (out, mut reader) = UnixStream::pair().unwrap();
-        let lines = Lines::to(out).unwrap();
+        let lines = Lines::to(out, lost).unwrap();
         let line = [b'x'; 999];
         for _ in 0..2 * QUEUED / line.len() {
             lines.make_writer().write_all(&[&line[..], b"\n"].concat()).unwrap();
@@ -139,15 +153,16 @@ mod tests {
         lines.make_writer().write_all(b"the last one\n").unwrap();
         drop(lines);
         let text = reading.join().unwrap().unwrap();
-        assert!(text.contains("log lines were lost here") && text.ends_with("the last one\n"));
         let kept = text.lines().filter(|text| text.len() == line.len()).count();
         assert!((QUEUED / 1_000 - 1..QUEUED / 1_000 + 2_000).contains(&kept), "{kept} lines are whole");
+        let lost = 2 * QUEUED / line.len() - kept;
+        assert!(text.ends_with(&format!("x\n{lost} lost\nthe last one\n")), "each is there or counted, in its place");
     }
 
     #[test]
     fn lines_come_whole_and_in_order() {
         let (out, mut reader) = UnixStream::pair().unwrap();
-        let lines = Lines::to(out).unwrap();
+        let lines = Lines::to(out, lost).unwrap();
         for number in 0..1_000 {
             writeln!(lines.make_writer(), "line {number}").unwrap();
         }

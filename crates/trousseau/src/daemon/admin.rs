@@ -55,6 +55,10 @@ impl AdminEndpoint {
         self.state.listening.store(listening, Ordering::Relaxed);
     }
 
+    pub(super) fn is_listening(&self) -> bool {
+        self.state.listening.load(Ordering::Relaxed)
+    }
+
     fn tell(&self) {
         let lines = self.notes.iter().map(|(topic, text)| format!("{topic}: {text}")).collect();
         self.state.notes.store(Arc::new(lines));

@@ -79,7 +79,9 @@ impl Daemon {
         if self.serving.is_some() && !early && !self.is_lost() {
             return Ok(());
         }
-        let Some(socket) = self.place().cloned() else {
+        // One that is lost comes back where it was: a change of its section counts after a restart.
+        let lost = self.serving.as_ref().filter(|_| !early).map(|serving| &serving.socket);
+        let Some(socket) = lost.or_else(|| self.place()).cloned() else {
             return Ok(());
         };
         let waits = self.waits_to_take_over();
@@ -103,11 +105,11 @@ impl Daemon {
         let task = tokio::spawn(grpc::serve(published.listener, config.clone(), current, metrics, stop.clone()));
         info!(path = %published.file.path().display(), take_over = self.options.take_over, "listening");
         let early_now = self.config.is_none();
+        self.admin.set_listening(published.file.is_ours());
         let serving = Serving { file: published.file, socket, config, early: early_now, stop, task };
         if let Some(before) = self.serving.replace(serving) {
             before.stop.cancel();
         }
-        self.admin.set_listening(true);
         Ok(())
     }
 

@@ -55,7 +55,7 @@ impl ServiceManager {
         }
         let mut status = status(current);
         if !listening {
-            status.push_str("; not listening yet");
+            status.push_str("; not listening");
         }
         if status != self.status {
             say(&[NotifyState::Status(&status)]);

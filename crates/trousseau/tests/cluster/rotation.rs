@@ -16,8 +16,8 @@ fn test_kms_v2_provider_key_id_staleness_a_rotation_is_promoted_after_the_delay_
     let before = rig.key_id();
     assert_eq!(rig.record("old").key_id, before);
 
-    rig.vault.rotate("transit", KEY).unwrap();
     let rotated = Instant::now();
+    rig.vault.rotate("transit", KEY).unwrap();
     let (mut seen, mut promoted) = (vec![before.clone()], None);
     wait::until(Duration::from_secs(30), "promotion", || {
         let now = rig.key_id();

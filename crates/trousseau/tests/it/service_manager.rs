@@ -18,30 +18,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Manager(UnixDatagram);
 
 impl Manager {
-    /// Forgets what was said so far.
-    fn drain(&self) {
-        while self.hears("", Duration::from_millis(500)) {}
-    }
-
-    /// Whether a message with this line comes within so long.
-    fn hears(&self, line: &str, time: Duration) -> bool {
-        self.0.set_read_timeout(Some(time)).unwrap();
-        let mut buffer = [0; 4096];
-        let heard = loop {
-            match self.0.recv(&mut buffer) {
-                Err(_) => break false,
-                Ok(length)
-                    if String::from_utf8_lossy(&buffer[..length]).lines().any(|found| found.starts_with(line)) =>
-                {
-                    break true;
-                }
-                Ok(_) => {}
-            }
-        };
-        self.0.set_read_timeout(Some(PATIENCE)).unwrap();
-        heard
-    }
-
     fn bind(path: &Path) -> Self {
         let socket = UnixDatagram::bind(path).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -82,8 +58,7 @@ fn ready_status_watchdog_reloading_and_stopping_are_told() {
     assert_eq!(serve.wait(20), Some(0), "{}", serve.log());
 }
 
-/// systemd kills who is silent for as long as WatchdogSec, so a process that is well must go on saying it; and one whose
-/// thread of calls hangs must not.
+/// systemd kills who is silent for as long as WatchdogSec, so a process that is well must go on saying it.
 #[test]
 fn the_watchdog_hears_of_a_live_process_again_and_again() {
     let (dir, text) = local("admin: off\n");
@@ -91,15 +66,10 @@ fn the_watchdog_hears_of_a_live_process_again_and_again() {
     fs::write(dir.path().join("config.yaml"), text).unwrap();
     let (config, notify) = (dir.path().join("config.yaml"), dir.path().join("notify"));
     let variables = [("NOTIFY_SOCKET", notify.to_str().unwrap()), ("WATCHDOG_USEC", "2000000")];
-    let serve = Serve::start_in(dir.path(), &["--config", config.to_str().unwrap()], &variables);
+    let _serve = Serve::start_in(dir.path(), &["--config", config.to_str().unwrap()], &variables);
     for _ in 0..5 {
         manager.wait("WATCHDOG=1");
     }
-    serve.signal(Signal::STOP);
-    manager.drain();
-    assert!(!manager.hears("WATCHDOG=1", Duration::from_secs(3)));
-    serve.signal(Signal::CONT);
-    manager.wait("WATCHDOG=1");
 }
 
 /// Boots must not wait for a KMS, nor for a configuration that an agent renders.

@@ -46,8 +46,8 @@ capabilities: {drop: [ALL]}
 {{- define "trousseau.socketOwner" -}}
 {{- $socket := (.Values.config).socket | default dict }}
 {{- range $field, $runAs := dict "owner" .Values.runAsUser "group" .Values.runAsGroup }}
-{{- $wanted := get $socket $field | toString | default "0" }}
-{{- if and (hasKey $socket $field) (ne $wanted (toString $runAs)) }}{{ fail (printf "config.socket.%s is %s, and a pod without capabilities can't give the socket away: leave it out, and set runAs%s" $field $wanted (ternary "User" "Group" (eq $field "owner"))) }}{{ end }}
+{{- $wanted := get $socket $field | default "" | toString }}
+{{- if and $wanted (ne $wanted (int64 $runAs | toString)) }}{{ fail (printf "config.socket.%s is %s, and a pod without capabilities can't give the socket away: leave it out, and set runAs%s" $field $wanted (ternary "User" "Group" (eq $field "owner"))) }}{{ end }}
 {{- end }}
 {{- end }}
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{Node, kms};
 use crate::error::ErrorKind;
-use crate::fake::FakeProvider;
+use crate::events::Operation;
+use crate::fake::{FakeProvider, Fault};
 use crate::rig::START;
 
 /// `b` was away and waits for its return, so what was proven last opens by `a` alone.
@@ -59,6 +60,35 @@ async fn i6_a_lost_member_that_wrote_alone_is_left_out_like_one_that_is_down() {
         let written = node.encrypt().await.unwrap();
         assert_eq!(node.reads(&written).await, Ok(()), "harm {number}");
     }
+}
+
+/// Silence takes the time that the rest of the round needs.
+#[tokio::test(start_paused = true)]
+async fn i6_a_member_that_wrote_alone_and_hangs_is_left_out_too() {
+    let kms = kms(&["a", "b"]);
+    let mut node = written_by_a_alone(&kms).await;
+    for operation in [Operation::Wrap, Operation::Unwrap, Operation::Presence, Operation::Observe] {
+        kms[0].script(operation, vec![Fault::Hang; 1_000]);
+    }
+    let _ = node.encrypt().await;
+    node.rounds(Duration::from_secs(120)).await;
+    assert_eq!(node.ring.status().unwrap().healthz, "ok");
+    assert!(node.encrypt().await.is_ok());
+}
+
+/// What an outage goes back to must be able to write, or API servers write on under a key that nobody has.
+#[tokio::test(start_paused = true)]
+async fn i7_an_outage_never_leads_back_to_a_set_whose_key_is_lost() {
+    let kms = kms(&["a", "b"]);
+    let mut node = written_by_a_alone(&kms).await;
+    let alone = node.key_id();
+    kms[0].replace(START);
+    node.rounds(Duration::from_secs(90)).await;
+    assert_ne!(node.key_id(), alone);
+    kms[1].outage(Some(ErrorKind::Unreachable));
+    node.rounds(Duration::from_secs(300)).await;
+    let told = node.ring.status().map(|status| status.key_id.to_string());
+    assert_ne!(told.ok(), Some(alone));
 }
 
 /// A single key handles it by itself, and so does a member.
