@@ -14,7 +14,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
+use tokio::signal::unix::{SignalKind, signal};
 
 pub use call::{Api, Operation};
 pub use report::Report;
@@ -57,8 +58,8 @@ pub struct Plan {
 /// Runs a plan to its end, or until Ctrl-C.
 ///
 /// # Errors
-/// A socket that can't be connected to, and a first Encrypt (for Decrypt's ciphertexts) that fails. Calls that fail
-/// later are counted, not errors.
+/// A socket that can't be connected to, a first Encrypt (for Decrypt's ciphertexts) that fails, and Ctrl-C in the
+/// warm-up. Calls that fail later are counted, not errors.
 pub async fn run(plan: &Plan) -> anyhow::Result<Report> {
     let target = Target::new(plan.socket.clone());
     let mut callers = Vec::new();
@@ -71,15 +72,18 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Report> {
             caller.decrypt_these(Arc::clone(&records));
         }
     }
+    let mut interrupt = signal(SignalKind::interrupt()).context("can't listen for Ctrl-C")?;
     if !plan.warmup.is_zero() {
         let warm = Bounds { duration: Some(plan.warmup), calls: None, rate: plan.rate };
-        Load::new(warm, plan.concurrency).run(&callers, false).await;
+        if Load::new(warm, plan.concurrency).run(&callers, false, &mut interrupt).await.interrupted {
+            bail!("interrupted in the warm-up, before anything was measured");
+        }
     }
     let retried = || callers.iter().map(Caller::retried).sum::<u64>();
     let (pid, connects, retries) = (target.pid(), target.connects(), retried());
     let before = pid.and_then(server::usage);
     let bounds = Bounds { duration: plan.duration, calls: plan.calls, rate: plan.rate };
-    let done = Load::new(bounds, plan.concurrency).run(&callers, plan.progress).await;
+    let done = Load::new(bounds, plan.concurrency).run(&callers, plan.progress, &mut interrupt).await;
     let (now, answered) = (target.pid(), done.calls);
     let server = server::Server::between(pid, now, before, now.and_then(server::usage), answered);
     Ok(Report::new(plan, done, server, [target.connects() - connects, retried() - retries]))

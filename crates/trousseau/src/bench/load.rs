@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::signal::unix::Signal;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -37,6 +38,8 @@ pub(super) struct Done {
     pub(super) first_error: Option<String>,
     /// Due within the time and never begun, as all that may be in flight were.
     pub(super) unsent: u64,
+    /// By Ctrl-C.
+    pub(super) interrupted: bool,
 }
 
 /// What the calls in flight share.
@@ -72,8 +75,9 @@ impl Load {
         Self { bounds, concurrency: concurrency.max(1) }
     }
 
-    /// Runs to the end, or until Ctrl-C.
-    pub(super) async fn run(&self, callers: &[Caller], progress: bool) -> Done {
+    /// Runs to the end, or until Ctrl-C. Its listener lives longer than this: one made for each look would miss what
+    /// comes between two looks.
+    pub(super) async fn run(&self, callers: &[Caller], progress: bool, interrupt: &mut Signal) -> Done {
         let began = Instant::now();
         let shared = Arc::new(Shared {
             began,
@@ -98,11 +102,15 @@ impl Load {
         }
         let bar = if progress { self.bar() } else { ProgressBar::hidden() };
         let mut redraw = tokio::time::interval(REDRAW);
+        let mut interrupted = false;
         loop {
             tokio::select! {
                 done = workers.join_next() => if done.is_none() { break },
                 _ = redraw.tick(), if progress => self.draw(&bar, &shared),
-                _ = tokio::signal::ctrl_c() => shared.stop(),
+                _ = interrupt.recv() => {
+                    interrupted = true;
+                    shared.stop();
+                }
             }
         }
         let seconds = began.elapsed().as_secs_f64();
@@ -115,7 +123,7 @@ impl Load {
         let Tally { mut latency, errors, first_error } = total;
         let calls = latency.len();
         let unsent = due.map_or(0, |due| shared.add_unsent(due, &mut latency));
-        Done { seconds, calls, latency, errors, first_error, unsent }
+        Done { seconds, calls, latency, errors, first_error, unsent, interrupted }
     }
 
     fn bar(&self) -> ProgressBar {
