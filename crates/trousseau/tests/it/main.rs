@@ -17,6 +17,7 @@ mod honest_vault;
 #[path = "../load/mod.rs"]
 mod load;
 mod lying_vault;
+mod notify;
 mod pending;
 #[path = "../document/picture.rs"]
 mod picture;

@@ -2,49 +2,29 @@
 
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Child, Command};
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::load::{Load, assert_no_gap};
+use crate::notify::Manager;
 use crate::process::{Client, Serve, free_port, get, local, pause, wait_for};
 
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Receives what a process says, as systemd does.
-struct Manager(UnixDatagram);
-
-impl Manager {
-    fn bind(path: &Path) -> Self {
-        let socket = UnixDatagram::bind(path).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self(socket)
-    }
-
-    /// Reads until a message has this line.
-    fn wait(&self, line: &str) -> String {
-        let mut buffer = [0; 4096];
-        loop {
-            let length = self.0.recv(&mut buffer).unwrap_or_else(|error| panic!("{line} was not said: {error}"));
-            let message = String::from_utf8_lossy(&buffer[..length]).into_owned();
-            if message.lines().any(|found| found.starts_with(line)) {
-                return message;
-            }
-        }
-    }
+/// A `serve` that systemd would hear, with so much patience for its watchdog.
+fn notifying(dir: &Path, text: &str, watchdog_micros: &str) -> (Manager, Serve) {
+    let (config, notify) = (dir.join("config.yaml"), dir.join("notify"));
+    let manager = Manager::listen(&notify);
+    fs::write(&config, text).unwrap();
+    let variables = [("NOTIFY_SOCKET", notify.to_str().unwrap()), ("WATCHDOG_USEC", watchdog_micros)];
+    (manager, Serve::start_in(dir, &["--config", config.to_str().unwrap()], &variables))
 }
 
 #[test]
 fn ready_status_watchdog_reloading_and_stopping_are_told() {
     let (dir, text) = local("admin: off\n");
-    let manager = Manager::bind(&dir.path().join("notify"));
-    fs::write(dir.path().join("config.yaml"), text).unwrap();
-    let (config, notify) = (dir.path().join("config.yaml"), dir.path().join("notify"));
-    let variables = [("NOTIFY_SOCKET", notify.to_str().unwrap()), ("WATCHDOG_USEC", "30000000")];
-    let mut serve = Serve::start_in(dir.path(), &["--config", config.to_str().unwrap()], &variables);
+    let (manager, mut serve) = notifying(dir.path(), &text, "30000000");
     manager.wait("READY=1");
     assert!(dir.path().join("kms.sock").exists(), "ready is who answers");
     manager.wait("STATUS=encrypting under t1.");
@@ -62,11 +42,7 @@ fn ready_status_watchdog_reloading_and_stopping_are_told() {
 #[test]
 fn the_watchdog_hears_of_a_live_process_again_and_again() {
     let (dir, text) = local("admin: off\n");
-    let manager = Manager::bind(&dir.path().join("notify"));
-    fs::write(dir.path().join("config.yaml"), text).unwrap();
-    let (config, notify) = (dir.path().join("config.yaml"), dir.path().join("notify"));
-    let variables = [("NOTIFY_SOCKET", notify.to_str().unwrap()), ("WATCHDOG_USEC", "2000000")];
-    let _serve = Serve::start_in(dir.path(), &["--config", config.to_str().unwrap()], &variables);
+    let (manager, _serve) = notifying(dir.path(), &text, "2000000");
     for _ in 0..5 {
         manager.wait("WATCHDOG=1");
     }
@@ -76,7 +52,7 @@ fn the_watchdog_hears_of_a_live_process_again_and_again() {
 #[test]
 fn i6_ready_is_told_before_there_is_a_configuration() {
     let dir = tempfile::tempdir().unwrap();
-    let manager = Manager::bind(&dir.path().join("notify"));
+    let manager = Manager::listen(&dir.path().join("notify"));
     let (config, notify) = (dir.path().join("config.yaml"), dir.path().join("notify"));
     let variables = [("NOTIFY_SOCKET", notify.to_str().unwrap())];
     let args = ["--config", config.to_str().unwrap(), "--admin", "off"];

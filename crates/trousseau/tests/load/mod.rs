@@ -7,8 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// No call failed while one process followed another so many times: the load met each of them, only what was in flight
-/// at one was made again, and 999 of 1000 ended before an
-/// API server gives up.
+/// at one was made again, and 999 of 1000 ended before an API server gives up.
 pub(crate) fn assert_no_gap(report: &Value, changes: u64, log: &str) {
     let [reconnects, retried, calls] =
         ["reconnects", "retried", "calls"].map(|name| report[name].as_u64().expect("a number"));

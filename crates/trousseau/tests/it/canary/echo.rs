@@ -2,6 +2,7 @@
 //! place of an answer and in every encoding. Scripted, because no real one does.
 
 use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -108,6 +109,17 @@ impl EchoingVault {
         Self { server, round, ca }
     }
 
+    /// A key in it, with the token in the folder's file.
+    pub(super) fn configuration(&self, format: &str, admin: u16, dir: &Path) -> String {
+        format!(
+            "{}keys:\n  - name: primary\n    vault:\n      address: {}\n      tls: {{ca: {}}}\n      transit: {{key: k}}\n      auth: {{token: {{file: {}/token, renew: true}}}}\n",
+            settings(format, admin, dir),
+            self.server.url(),
+            self.ca.file().display(),
+            dir.display(),
+        )
+    }
+
     pub(super) fn set(&self, round: usize) {
         self.round.store(round, Ordering::SeqCst);
     }
@@ -139,7 +151,7 @@ pub(super) fn works(stage: &Stage, wrapped: &Wrapped, seed: &Canary) -> bool {
 }
 
 /// Many failures, each told: no retries, no breaker.
-pub(super) fn settings(format: &str, admin: u16, dir: &std::path::Path) -> String {
+pub(super) fn settings(format: &str, admin: u16, dir: &Path) -> String {
     format!(
         "admin: 127.0.0.1:{admin}\nsocket: {{path: {}/kms.sock}}\nlog: {{level: trace, format: {format}}}\n\
          health: {{grace: 1s}}\nprobe: {{interval: 150ms, afterFailure: 100ms, promotionDelay: 300ms}}\n\
@@ -163,13 +175,7 @@ fn i9_an_echoing_vault_gets_nothing_out_token_by_file() {
     let (token, seed) = (Canary::text("a token in a file", "hvs."), Canary::bytes("a seed by file"));
     let (vault, dir, admin) = (EchoingVault::start(&seed), TempDir::with_prefix("trousseau-").unwrap(), free_port());
     fs::write(dir.path().join("token"), token.as_str()).unwrap();
-    let text = format!(
-        "{}keys:\n  - name: primary\n    vault:\n      address: {}\n      tls: {{ca: {}}}\n      transit: {{key: k}}\n      auth: {{token: {{file: {}/token, renew: true}}}}\n",
-        settings(FORMATS[0], admin, dir.path()),
-        vault.server.url(),
-        vault.ca.file().display(),
-        dir.path().display(),
-    );
+    let text = vault.configuration(FORMATS[0], admin, dir.path());
     let file = dir.path().join("config.yaml");
     fs::write(&file, text).unwrap();
     let stage = Stage::start(dir.path(), admin, &["--config", file.to_str().unwrap()], &[]);

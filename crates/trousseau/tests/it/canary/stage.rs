@@ -1,11 +1,7 @@
 //! A `serve` that says all it can, a caller who asks for everything, and all that comes out of both.
 
 use std::fs;
-use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -19,6 +15,7 @@ use trousseau_kms_api::v2::key_management_service_client::KeyManagementServiceCl
 use trousseau_kms_api::{v1beta1, v2};
 
 use super::search::{Canary, Outputs};
+use crate::notify::Manager;
 use crate::process::{Serve, UID, get, wait_for};
 
 /// The two shapes of a log line.
@@ -41,41 +38,8 @@ pub(crate) struct Stage {
     pub(crate) serve: Serve,
     pub(crate) caller: Caller,
     pub(crate) admin: u16,
+    /// What systemd is told; its STATUS is shown to everybody who asks for the service's.
     manager: Manager,
-}
-
-/// systemd's end of sd_notify, whose STATUS is shown to everybody who asks for the service's.
-struct Manager {
-    over: Arc<AtomicBool>,
-    heard: JoinHandle<Vec<u8>>,
-}
-
-impl Manager {
-    /// Listens there, in the place of who listened before.
-    fn listen(path: &Path) -> Self {
-        let _ = fs::remove_file(path);
-        let ear = UnixDatagram::bind(path).unwrap();
-        ear.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-        let over = Arc::new(AtomicBool::new(false));
-        let ends = Arc::clone(&over);
-        let heard = std::thread::spawn(move || {
-            let (mut all, mut buffer) = (Vec::new(), [0; 65_536]);
-            loop {
-                match ear.recv(&mut buffer) {
-                    Ok(length) => all.extend([&buffer[..length], b"\n"].concat()),
-                    Err(_) if ends.load(Ordering::SeqCst) => return all,
-                    Err(_) => {}
-                }
-            }
-        });
-        Self { over, heard }
-    }
-
-    /// All that was said.
-    fn finish(self) -> Vec<u8> {
-        self.over.store(true, Ordering::SeqCst);
-        self.heard.join().unwrap()
-    }
 }
 
 impl Stage {
@@ -125,7 +89,7 @@ impl Stage {
     pub(crate) fn ended(mut self, outputs: &mut Outputs, secret: &[&str]) {
         assert_eq!(self.serve.wait(15), Some(0), "{}", self.serve.log());
         let told = self.manager.finish();
-        assert!(String::from_utf8_lossy(&told).contains("STATUS="), "systemd was told nothing");
+        assert!(told.contains("STATUS="), "systemd was told nothing");
         outputs.add("sd_notify", told);
         files(&self.serve.dir, outputs, secret);
     }

@@ -4,7 +4,7 @@ use std::fs;
 
 use tempfile::TempDir;
 
-use super::echo::{EchoingVault, PLACES, settings, works};
+use super::echo::{EchoingVault, PLACES, works};
 use super::files::start;
 use super::search::{Canary, Outputs, Search};
 use super::stage::{FORMATS, Stage};
@@ -16,13 +16,7 @@ fn i9_a_take_over_lets_nothing_out() {
     let vault = EchoingVault::start(&seed);
     let (dir, admin) = (TempDir::with_prefix("trousseau-").unwrap(), free_port());
     fs::write(dir.path().join("token"), token.as_str()).unwrap();
-    let text = format!(
-        "{}keys:\n  - name: primary\n    vault:\n      address: {}\n      tls: {{ca: {}}}\n      transit: {{key: k}}\n      auth: {{token: {{file: {}/token}}}}\n",
-        settings(FORMATS[0], admin, dir.path()),
-        vault.server.url(),
-        vault.ca.file().display(),
-        dir.path().display(),
-    );
+    let text = vault.configuration(FORMATS[0], admin, dir.path());
     let mut outputs = Outputs::default();
     let old = start(dir.path(), admin, &text, &[]);
     old.wait_ready();
