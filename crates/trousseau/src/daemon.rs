@@ -187,7 +187,6 @@ impl Daemon {
                         self.admin.note("configuration", "in use".to_owned());
                     }
                     if self.look_at_socket().await {
-                        info!("another process took the socket over: draining");
                         return Ok(());
                     }
                     if self.serving.as_ref().is_some_and(|serving| serving.task.is_finished()) {

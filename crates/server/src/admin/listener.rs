@@ -2,7 +2,7 @@
 //! the plugin.
 
 use std::collections::VecDeque;
-use std::future::Future;
+use std::future::Future as _;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -13,8 +13,8 @@ use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio::time::{Sleep, sleep};
+use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 
 /// Connections at once; a scraper and a kubelet need two. The next one ends the oldest: kubelet must be heard, or it
 /// restarts a plugin that works.
@@ -42,10 +42,8 @@ impl Bounded {
         }
         let place = CancellationToken::new();
         self.open.push_back(place.clone());
-        let end = place.clone().cancelled_owned();
-        // Whether its time is over or its place is taken.
-        let end = Box::pin(async move { drop(timeout(LIFE, end).await) });
-        Mortal { inner, end, _place: place.drop_guard() }
+        let taken = Box::pin(place.clone().cancelled_owned());
+        Mortal { inner, end: Box::pin(sleep(LIFE)), taken, _place: place.drop_guard() }
     }
 }
 
@@ -57,7 +55,7 @@ impl Listener for Bounded {
         loop {
             match self.inner.accept().await {
                 Ok((inner, peer)) => return (self.admit(inner), peer),
-                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+                Err(_) => sleep(Duration::from_millis(100)).await,
             }
         }
     }
@@ -80,16 +78,27 @@ impl Connected<IncomingStream<'_, Bounded>> for Peer {
 /// A connection that ends on its own.
 pub(super) struct Mortal {
     inner: TcpStream,
-    end: Pin<Box<dyn Future<Output = ()> + Send>>,
+    end: Pin<Box<Sleep>>,
+    /// Another connection has its place.
+    taken: Pin<Box<WaitForCancellationFutureOwned>>,
     _place: DropGuard,
+}
+
+impl Mortal {
+    /// # Errors
+    /// Its time is over, or its place is taken.
+    fn alive(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.end.as_mut().poll(cx).is_ready() || self.taken.as_mut().poll(cx).is_ready() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(())
+    }
 }
 
 impl AsyncRead for Mortal {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.end.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
+        this.alive(cx)?;
         Pin::new(&mut this.inner).poll_read(cx, buf)
     }
 }
@@ -97,9 +106,7 @@ impl AsyncRead for Mortal {
 impl AsyncWrite for Mortal {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if this.end.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
+        this.alive(cx)?;
         Pin::new(&mut this.inner).poll_write(cx, buf)
     }
 

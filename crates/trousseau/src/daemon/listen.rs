@@ -115,23 +115,31 @@ impl Daemon {
 
     /// Looks whether the socket is still where it was; true if another process has its place.
     pub(super) async fn look_at_socket(&mut self) -> bool {
-        let found = self.serving.as_ref().map(|serving| serving.file.found());
-        self.admin.set_listening(found == Some(Found::Ours));
+        let Some(file) = self.serving.as_ref().map(|serving| &serving.file) else {
+            self.admin.set_listening(false);
+            return false;
+        };
+        let found = file.found();
+        self.admin.set_listening(found == Found::Ours);
         match found {
-            Some(Found::Nothing) if self.options.inherited.is_some() => {
+            Found::Another => {
+                info!(path = %file.path().display(), "another process took the socket over: draining");
+                return true;
+            }
+            Found::Nothing if self.options.inherited.is_some() => {
                 let text =
                     "its file is gone, and nobody can connect any more; run `systemctl restart` on the socket unit";
                 if self.admin.note("socket", text.to_owned()) {
                     error!("the socket: {text}");
                 }
             }
-            Some(Found::Nothing) if self.again.is_none() => {
+            Found::Nothing if self.again.is_none() => {
                 warn!("the socket's file is gone: making it anew");
                 self.open_or_say().await;
             }
-            _ => {}
+            Found::Nothing | Found::Ours => {}
         }
-        found == Some(Found::Another)
+        false
     }
 
     /// Binds what the configuration says; what can't be had is said and tried again, and nothing else ends for it.
