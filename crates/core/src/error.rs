@@ -167,7 +167,7 @@ impl ErrorKind {
 
     /// Whether the KMS said nothing about the key: it could not be reached, or could not work. It may say it later.
     pub fn is_silence(self) -> bool {
-        matches!(self, Self::Deadline | Self::Sealed | Self::Server | Self::Throttled | Self::Unreachable)
+        self == Self::Sealed || self.trips_breaker()
     }
 
     /// Whether, of several configured keys, the next one may be asked after this answer.

@@ -62,6 +62,8 @@ pub struct Habits {
     pub wraps_late: bool,
     /// The size of its wraps in bytes: what it says, and beyond 60 also what it makes of a seed.
     pub wrap_size: usize,
+    /// The look at its files never ends, as in a folder that hangs.
+    pub upkeep_hangs: bool,
 }
 
 impl Default for Habits {
@@ -76,6 +78,7 @@ impl Default for Habits {
             observes_late: false,
             wraps_late: false,
             wrap_size: SEED_WRAP,
+            upkeep_hangs: false,
         }
     }
 }
@@ -265,6 +268,12 @@ fn error(kind: ErrorKind, text: &str) -> ProviderError {
 impl Provider for FakeProvider {
     fn describe(&self) -> &Description {
         &self.description
+    }
+
+    async fn upkeep(&self, _: &Call) {
+        if self.state().habits.upkeep_hangs {
+            std::future::pending::<()>().await;
+        }
     }
 
     async fn presence(&self, call: &Call) -> Result<(), ProviderError> {

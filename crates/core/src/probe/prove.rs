@@ -76,9 +76,14 @@ impl Prober {
     }
 
     pub(super) async fn reopen(&self, snapshot: &Snapshot, call: &Call) -> Result<(), ProviderError> {
-        // Of a list, what follows must not wait for a member that hangs.
-        let half = call.apart(Instant::now() + call.remaining() / 2);
-        let call = if self.key.is_composed() { &half } else { call };
+        let half;
+        let call = if self.key.is_composed() {
+            // What follows must not wait for a member that hangs.
+            half = call.apart(Instant::now() + call.remaining() / 2);
+            &half
+        } else {
+            call
+        };
         let opened = self.key.open(&snapshot.witness, call).await?;
         if opened.same_as(&snapshot.secret) {
             return Ok(());

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::Instant;
@@ -6,7 +7,7 @@ use tokio::time::Instant;
 use super::{Guarded, millis, seconds};
 use crate::error::ErrorKind;
 use crate::events::Operation;
-use crate::fake::Fault;
+use crate::fake::{Fault, Habits};
 use crate::guard::Limits;
 use crate::provider::{Call, Provider as _};
 
@@ -129,4 +130,16 @@ async fn i7_the_guard_describes_without_a_call() {
     let node = Guarded::new(Limits::default());
     assert_eq!(node.guard.describe().kind, crate::fake::FAKE);
     assert_eq!(node.calls(), 0);
+}
+
+/// A folder that hangs takes half of a round, and the KMS is asked all the same.
+#[tokio::test(start_paused = true)]
+async fn i8_a_look_at_files_that_hangs_leaves_time_for_the_kms_and_is_told() {
+    let guarded = Guarded::new(Limits::default());
+    guarded.kms.set(Habits { upkeep_hangs: true, ..Habits::default() });
+    let (call, began) = (Call::probe(Duration::from_secs(10)), Instant::now());
+    guarded.guard.upkeep(&call).await;
+    assert_eq!(began.elapsed(), Duration::from_secs(5));
+    assert_eq!(guarded.events.count("BoundHit"), 1);
+    assert!(guarded.guard.presence(&call).await.is_ok());
 }

@@ -185,6 +185,7 @@ const TOLD_ON_UNWRAP: Habits = Habits {
     observes_late: false,
     wraps_late: false,
     wrap_size: 60,
+    upkeep_hangs: false,
 };
 
 #[tokio::test(start_paused = true)]
