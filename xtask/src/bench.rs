@@ -151,7 +151,9 @@ fn parts(options: &Options) -> Vec<(&'static str, Measure)> {
         (idle || guarded, "idle", |options| first_answer::measure(&options.programs()?)),
         (start, "start", |options| start::measure(&options.programs()?)),
         (memory, "memory", |options| memory::measure(&options.programs()?)),
-        (instructions, "instructions", |options| instructions::measure(&options.programs()?, options.renewal())),
+        (instructions, "instructions", |options| {
+            instructions::measure(&options.programs()?, options.write, options.because.as_deref())
+        }),
         (sizes, "sizes", |_| sizes::measure()),
     ];
     all.into_iter().filter(|(wanted, ..)| *wanted).map(|(_, name, measure)| (name, measure)).collect()
@@ -160,13 +162,6 @@ fn parts(options: &Options) -> Vec<(&'static str, Measure)> {
 impl Options {
     fn programs(&self) -> Result<Programs> {
         Programs::build(&self.features)
-    }
-
-    fn renewal(&self) -> instructions::Renewal<'_> {
-        match self.write {
-            true => instructions::Renewal::Because(self.because.as_deref()),
-            false => instructions::Renewal::No,
-        }
     }
 
     fn plan(&self) -> Plan {

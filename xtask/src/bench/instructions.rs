@@ -25,20 +25,11 @@ pub(crate) fn are_countable() -> bool {
     Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
-/// Whether what is counted becomes the baseline.
-#[derive(Clone, Copy)]
-pub(crate) enum Renewal<'a> {
-    /// It is compared only.
-    No,
-    /// It does; where it moved, for this reason.
-    Because(Option<&'a str>),
-}
-
-/// Counts, and compares.
+/// Counts, and compares; with `renew`, what was counted is the baseline from now on, for this reason if it moved.
 ///
 /// # Errors
-/// The baseline is to be renewed, was moved, and nobody says why.
-pub(crate) fn measure(programs: &Programs, renewal: Renewal<'_>) -> Result<Block> {
+/// The baseline moved, and nobody says why.
+pub(crate) fn measure(programs: &Programs, renew: bool, because: Option<&str>) -> Result<Block> {
     let counts = count(programs)?;
     let baseline = baseline()?;
     let (mut rows, mut guards) = (Vec::new(), Vec::new());
@@ -56,9 +47,9 @@ pub(crate) fn measure(programs: &Programs, renewal: Renewal<'_>) -> Result<Block
         });
     }
     let mut figures = json!(counts);
-    if let Renewal::Because(reason) = renewal {
+    if renew {
         let moved: Vec<_> = guards.drain(..).filter(|guard| !guard.is_met()).map(|guard| guard.to_string()).collect();
-        match reason {
+        match because {
             Some(reason) => figures["because"] = json!(reason),
             None if baseline.is_empty() || moved.is_empty() => {}
             None => bail!("the counts moved; say why with --because TEXT:\n{}", moved.join("\n")),
